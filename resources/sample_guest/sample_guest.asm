@@ -449,10 +449,14 @@ show_mode:
         call    show_texts
         mov     si, sector.boots
         call    decimal32
-        mov     di, 78 * 2
+        mov     di, 73 * 2          ; right-aligned at column 78
         sub     di, cx
         sub     di, cx
         mov     bl, BAR_QUIET
+        push    si
+        mov     si, text_boot_count
+        call    show_line
+        pop     si
         call    show_line
         cmp     byte [sector.broken], 0
         je      .running
@@ -646,7 +650,6 @@ fill_with:                          ; ... BH = character
 texts_always:
         cell    0, 2, BAR_ACCENT, 0xFE
         cell    0, 4, BAR_TEXT, "Stillframe sample guest"
-        cell    0, 66, BAR_QUIET, "Boot"
         dw      0xFFFF
 texts_running:
         cell    12, 16, QUIET, "It counts while it runs. A revert takes it back."
@@ -660,15 +663,17 @@ texts_running:
         cell    24, 7, BAR_QUIET, "to leave a note"
         cell    24, 27, BAR_KEY, "Enter"
         cell    24, 33, BAR_QUIET, "clears it"
-        cell    24, 61, BAR_KEY, "F8"
-        cell    24, 64, BAR_QUIET, "breaks me"
+        cell    24, 66, BAR_KEY, "F8"
+        cell    24, 69, BAR_QUIET, "breaks me"
         dw      0xFFFF
 texts_broken:
-        cell    14, 13, TEXT, "The counter and the note are gone from every disk."
-        cell    16, 13, QUIET, "A restart will not bring them back. Revert to a snapshot."
+        cell    14, 11, TEXT, "The counter and the note are gone from every disk."
+        cell    16, 11, QUIET, "A restart will not bring them back. Revert to a snapshot."
         cell    24, 2, BAR_KEY, "Enter"
         cell    24, 8, BAR_QUIET, "starts again from 0"
         dw      0xFFFF
+text_boot_count:
+        db      "Boot ", 0
 text_writes_good:
         db      "all carry the same count", 0
 text_writes_bad:

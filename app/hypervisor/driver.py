@@ -1,0 +1,298 @@
+"""What the engine may ask of a hypervisor: the `Driver` protocol and the values that cross it.
+
+Nothing here knows the object store or the public vocabulary: a guest is a uuid, a disk is a path, memory is bytes.
+Two drivers implement the protocol: `app.hypervisor.qemu.QemuDriver` runs real guests, and
+`app.hypervisor.simulated.SimulatedDriver` keeps them in memory for user-interface and scale tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+DiskKind = Literal["disk", "cd"]
+DiskFormat = Literal["qcow2", "raw"]
+DiskBus = Literal["virtio", "ide", "sata"]
+
+GuestState = Literal[
+    "absent",  # no process
+    "running",
+    "paused",
+    "saved",  # memory written out by `save`, virtual CPUs stopped; `unpause` takes it back to running
+    "suspended-incoming",  # started for a restore whose memory has not arrived
+    "io-error",  # stopped by QEMU because a disk write failed
+    "shutdown",  # the guest powered off and its process is about to end
+    "crashed",  # the guest panicked, or QEMU's virtual CPU failed
+    "unresponsive",  # the process lives and its monitor does not answer: only `kill` works
+]
+
+EventKind = Literal["running", "paused", "stopped", "reset"]
+
+ErrorCause = Literal[
+    "absent",  # no QEMU program on this machine
+    "too_old",  # a QEMU older than the oldest one supported
+    "no_accelerator",  # not even plain emulation could boot a guest
+    "start",  # the guest's process ended before it was ready
+    "qmp",  # QEMU refused a command
+    "timeout",  # QEMU did not answer in time
+    "lost",  # the connection to QEMU ended before the answer: the outcome is unknown
+    "unsupported",  # this platform, QEMU version or guest cannot do it
+    "state",  # the guest is not in a state that allows it
+]
+
+Progress = Callable[[float], None]
+"""Called with the finished fraction, 0.0 to 1.0."""
+
+
+class DriverError(Exception):
+    """A hypervisor operation failed.
+
+    :ivar message: one sentence for people, with QEMU's own words in it.
+    :ivar cause: what kind of failure it was.
+    :ivar command: the command line or monitor command that failed, "" if none was involved.
+    :ivar detail: everything QEMU said (its standard error, or the monitor's error), "" if nothing.
+    """
+
+    def __init__(self, message: str, *, cause: ErrorCause, command: str = "", detail: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.cause: ErrorCause = cause
+        self.command = command
+        self.detail = detail
+
+
+@dataclass(frozen=True)
+class DiskSpec:
+    """One drive of a guest.
+
+    :ivar device: stable id, used as QEMU's device id: letters, digits, "-" and "_", starting with a letter, at most 15
+        characters ("disk0", "cd3"). Its trailing number also decides the drive's place on the bus.
+    :ivar path: the image file; None is an empty CD drive (disks need a path).
+    :ivar boot_index: the place among the drives of its kind when the firmware looks for something to boot; None goes
+        last, in the order of the spec.
+    """
+
+    device: str
+    kind: DiskKind
+    path: Path | None
+    format: DiskFormat
+    read_only: bool
+    bus: DiskBus = "virtio"
+    boot_index: int | None = None
+
+
+@dataclass(frozen=True)
+class NicSpec:
+    """One network card behind user-mode NAT: the guest reaches out, nothing reaches in.
+
+    :ivar mac: six hexadecimal pairs separated by colons.
+    :ivar model: a QEMU network device name.
+    """
+
+    device: str
+    mac: str
+    model: str = "virtio-net-pci"
+
+
+@dataclass(frozen=True)
+class GuestSpec:
+    """Everything a guest is made of.
+
+    :ivar memory: bytes, a multiple of 1 MiB.
+    :ivar boot_order: letters tried in turn: "c" disks, "d" CD drives, "n" network.
+    :ivar serial_log: a file that receives (appended) what the guest writes to its first serial port.
+    :ivar machine: versioned machine type; None means the newest one of the QEMU in use. A restore needs the value
+        `save` returned.
+    :ivar cpu: QEMU CPU model; None means the best for the accelerator. A restore needs the value `save` returned.
+    """
+
+    uuid: str
+    name: str
+    memory: int
+    vcpus: int
+    disks: tuple[DiskSpec, ...] = ()
+    nics: tuple[NicSpec, ...] = ()
+    boot_order: str = "cdn"
+    serial_log: Path | None = None
+    machine: str | None = None
+    cpu: str | None = None
+
+
+@dataclass(frozen=True)
+class DriverFacts:
+    """What was found out about the hypervisor by trying it.
+
+    :ivar accelerator: the fastest accelerator that booted a guest.
+    :ivar tried: accelerator -> "works", or the reason why it is not used.
+    :ivar machine: the versioned machine type new guests get, such as pc-i440fx-7.2.
+    :ivar features: optional abilities found ("sandbox").
+    """
+
+    version: str
+    version_tuple: tuple[int, ...]
+    accelerator: str
+    tried: Mapping[str, str]
+    machine: str
+    binary: Path
+    features: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class DiskSwitch:
+    """Make `overlay` the active file of `device`.
+
+    The overlay exists already: an empty qcow2 file whose backing file is the one active now.
+    """
+
+    device: str
+    overlay: Path
+
+
+@dataclass(frozen=True)
+class SwitchFacts:
+    """How a switch went.
+
+    :ivar stall: seconds the switching command took: an upper bound of how long the guest's disks waited.
+    :ivar frozen: device -> the file that was active before and is only read from now on.
+    """
+
+    stall: float
+    frozen: Mapping[str, Path] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SavedFacts:
+    """What a restore of a memory image needs to be given again, and what the save cost.
+
+    :ivar pause: seconds the virtual CPUs had been stopped when the image was complete.
+    :ivar size: bytes of the memory image.
+    """
+
+    machine: str
+    cpu: str
+    accelerator: str
+    version: str
+    pause: float
+    size: int
+
+
+@dataclass(frozen=True)
+class GuestEvent:
+    """A guest changed by itself or because of a command.
+
+    :ivar reason: for "stopped": "guest-shutdown", "guest-panic", "host-qmp-quit", "host-signal", "killed", "crashed";
+        for "reset": "guest-reset", "host-qmp-system-reset"; for "paused": "requested", "save", "io-error",
+        "guest-panic"; for "running": "started", "restored", "resumed".
+    :ivar text: QEMU's own last words when it died, or the name of the disk and the error for "io-error".
+    """
+
+    uuid: str
+    kind: EventKind
+    reason: str
+    text: str = ""
+
+
+EventSink = Callable[[GuestEvent], None]
+
+
+class Driver(Protocol):
+    """One hypervisor and its guests. All methods belong to the event loop `open` was called in.
+
+    Every coroutine may raise DriverError. Commands about a guest that has no process raise it with cause "state"
+    (`kill` and `wait_gone` do not: the guest is gone already).
+    """
+
+    async def facts(self) -> DriverFacts:
+        """What this hypervisor is. Found out once, then remembered across starts of the program.
+
+        :raise DriverError: "absent", "too_old", "no_accelerator" or "unsupported", saying what to install.
+        """
+        ...
+
+    async def open(self, on_event: EventSink) -> None:
+        """Begin: `on_event` is called in this event loop for every guest event from now on."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of the guests. They keep running and can be attached again."""
+        ...
+
+    async def attach_all(self) -> dict[str, GuestState]:
+        """Find the guests of this data folder that are alive and attach to them; tidy up after the dead ones."""
+        ...
+
+    def state(self, uuid: str) -> GuestState:
+        """The last known state; never blocks."""
+        ...
+
+    async def start(self, spec: GuestSpec, *, paused: bool = False, restore: Path | None = None) -> None:
+        """Start a guest; with `restore`, continue from a memory image made by `save`.
+
+        When it fails no process, socket or other trace stays, except the log.
+
+        :param paused: leave the virtual CPUs stopped.
+        :raise DriverError: "start" with QEMU's own text; "state" if the guest has a process already.
+        """
+        ...
+
+    async def kill(self, uuid: str) -> None:
+        """Pull the plug. Returns when the process is gone; disk images are closed properly where QEMU still can."""
+        ...
+
+    async def powerdown(self, uuid: str) -> None:
+        """Press the ACPI power button. Returns at once; the guest decides what to do."""
+        ...
+
+    async def reset(self, uuid: str) -> None: ...
+
+    async def pause(self, uuid: str) -> None: ...
+
+    async def unpause(self, uuid: str) -> None:
+        """Let the virtual CPUs run (again), also after `save` and after "io-error"."""
+        ...
+
+    async def wait_gone(self, uuid: str, timeout: float | None) -> bool:
+        """Wait until the guest's process has ended, at most `timeout` seconds. True when it is gone."""
+        ...
+
+    async def save(self, uuid: str, path: Path, progress: Progress) -> SavedFacts:
+        """Stop the guest and write its memory and device state to the new file `path`, durably.
+
+        Afterwards the guest is "saved": `kill` it to complete a suspend, or `unpause` to go on. When it fails or is
+        cancelled the file is removed and the guest goes on as it was.
+        """
+        ...
+
+    async def switch_disks(self, uuid: str, switches: Sequence[DiskSwitch]) -> SwitchFacts:
+        """Switch all the given disks to their overlays at one instant, or none of them."""
+        ...
+
+    async def active_disks(self, uuid: str) -> dict[str, Path]:
+        """Device -> the file it writes to (or reads, for a CD), asked from the hypervisor."""
+        ...
+
+    async def change_medium(self, uuid: str, device: str, iso: Path | None) -> None:
+        """Put another disc into a CD drive, or take it out. When it fails the old disc is still in."""
+        ...
+
+    async def screenshot(self, uuid: str) -> bytes:
+        """The guest's screen as a PNG."""
+        ...
+
+    def console_socket(self, uuid: str) -> Path:
+        """The unix socket that speaks RFB (VNC)."""
+        ...
+
+    def serial_socket(self, uuid: str) -> Path:
+        """The unix socket behind the first serial port."""
+        ...
+
+    def last_words(self, uuid: str) -> str:
+        """The end of what QEMU wrote to its log in the guest's latest run, "" if nothing."""
+        ...
+
+    async def forget(self, uuid: str) -> None:
+        """Remove what is kept about a guest that has no process (its folder and log, no disks)."""
+        ...

@@ -130,39 +130,33 @@ install_system_packages() {
     any_installed "$alternatives" || missing+=("$alternatives")
   done
   [ ${#missing[@]} -gt 0 ] || return 0
-  become_root
+  local names root=() as_whom=""
+  known_names
+  [ "$(id -u)" = 0 ] || ask_for_sudo
   say "Updating the list of system packages$as_whom."
   # A mirror that does not answer is no reason to stop if the packages are known from before.
-  quietly "${root[@]}" apt-get -o DPkg::Lock::Timeout=300 update || say "The list could not be updated; going on with what is known."
-  local names=()
-  for alternatives in "${missing[@]}"; do
-    names+=("$(known_name "$alternatives")")
-  done
+  quietly "${root[@]}" apt-get -o DPkg::Lock::Timeout=300 update ||
+    say "The list could not be updated; going on with what is known."
+  known_names
   say "Installing system packages$as_whom (a few minutes on a bare machine): ${names[*]}"
-  quietly "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends "${names[@]}" ||
-    fail "the system packages could not be installed; apt-get's own words are above.
-By hand: $by_hand_as apt-get install --no-install-recommends ${names[*]}"
+  quietly "${root[@]}" env DEBIAN_FRONTEND=noninteractive \
+    apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends "${names[@]}" ||
+    fail "the system packages could not be installed; apt-get's own words are above. To try by hand:
+  ${root[*]} apt-get install --no-install-recommends ${names[*]}"
 }
 
-# Sets root (the words before a command that needs root) and as_whom (for messages), or explains and ends.
-become_root() {
-  root=() as_whom="" by_hand_as=""
-  [ "$(id -u)" != 0 ] || return 0
-  root=(sudo) as_whom=", with sudo" by_hand_as="sudo"
-  local command="apt-get update && apt-get install --no-install-recommends"
-  local alternatives
-  for alternatives in "${missing[@]}"; do
-    command+=" $(known_name "$alternatives")"
-  done
-  command -v sudo > /dev/null || fail "system packages are missing, and there is no sudo here to install them with. As root, run:
-  $command
+# Sets root, the words before a command that needs root, and as_whom, for messages; or explains and ends.
+ask_for_sudo() {
+  local by_hand="As root, run:
+  apt-get update && apt-get install --no-install-recommends ${names[*]}
 and then this script again as yourself."
-  say "Some system packages are missing; they will be installed with sudo, which may ask for your password: ${missing[*]%%|*}"
+  command -v sudo > /dev/null ||
+    fail "system packages are missing, and there is no sudo here to install them with. $by_hand"
+  say "Some system packages are missing and will be installed with sudo, which may ask for your password: ${names[*]}"
+  root=(sudo) as_whom=" with sudo"
   sudo -n true 2> /dev/null && return 0
   if [ ! -t 0 ] || ! sudo -v; then
-    fail "sudo does not let you install system packages from here. As root, run:
-  $command
-and then this script again as yourself."
+    fail "sudo does not let you install system packages from here. $by_hand"
   fi
 }
 
@@ -174,14 +168,17 @@ any_installed() {
   return 1
 }
 
-# The first of the alternatives that apt could install; the last where apt knows none, so that it says so itself.
-known_name() {
-  local name
-  for name in ${1//|/ }; do
-    # shellcheck disable=SC2143
-    [ -n "$(LC_ALL=C apt-cache policy "$name" 2> /dev/null | grep 'Candidate: [^(]')" ] && break
+# Sets names: of each missing package the first name that apt could install, or the last one where it knows none.
+known_names() {
+  local alternatives name
+  names=()
+  for alternatives in "${missing[@]}"; do
+    for name in ${alternatives//|/ }; do
+      [ "$name" != "${alternatives##*|}" ] || break
+      ! LC_ALL=C apt-cache policy "$name" 2> /dev/null | grep -q 'Candidate: [^(]' || break
+    done
+    names+=("$name")
   done
-  printf '%s' "$name"
 }
 
 # Runs a command without its chatter; shows all of it if the command fails.

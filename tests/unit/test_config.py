@@ -126,4 +126,4 @@ def test_a_substitute_that_another_could_read_is_not_trusted(tmp_path: Path) -> 
 
 
 def test_a_short_data_folder_holds_its_sockets() -> None:
-    assert len(os.fsencode("/home/somebody/.local/share/stillframe/run")) <= config.MAX_RUN_PATH_BYTES
+    assert len(os.fsencode("/home/you/.local/share/stillframe/run")) <= config.MAX_RUN_PATH_BYTES

@@ -175,7 +175,8 @@ known_names() {
   for alternatives in "${missing[@]}"; do
     for name in ${alternatives//|/ }; do
       [ "$name" != "${alternatives##*|}" ] || break
-      ! LC_ALL=C apt-cache policy "$name" 2> /dev/null | grep -q 'Candidate: [^(]' || break
+      # Not grep -q: it ends before apt-cache has written all, which pipefail takes for a failure.
+      ! LC_ALL=C apt-cache policy "$name" 2> /dev/null | grep 'Candidate: [^(]' > /dev/null || break
     done
     names+=("$name")
   done

@@ -38,7 +38,7 @@ stage() {
 stage "ruff check" "$PYTHON" -m ruff check .
 stage "ruff format" "$PYTHON" -m ruff format --check .
 stage "mypy" "$PYTHON" -m mypy
-stage "import-linter" "$VENV/bin/lint-imports"
+stage "import-linter" "$VENV/bin/lint-imports" --no-logo
 say "== pytest"
 status=0
 "$PYTHON" -m pytest "$@" || status=$?

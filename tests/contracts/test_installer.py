@@ -135,7 +135,7 @@ def test_sudo_that_refuses_is_not_tried_further(machine: Machine) -> None:
 
 def test_sudo_is_announced_before_it_is_used(machine: Machine) -> None:
     machine.with_sudo()
-    machine.stand_in("apt-cache", 'echo "  Candidate: 1.0"')
+    machine.stand_in("apt-cache", 'echo "  Candidate: 1.0"; printf "     a long table of versions %s\\n" {1..20000}')
     done = machine.run("test.sh")
     assert done.returncode == 1
     said = done.stderr.splitlines()

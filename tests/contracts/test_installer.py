@@ -14,7 +14,7 @@ from tests.contracts.tree import ROOT
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the scripts set up Debian and Ubuntu")
 
-SCRIPTS = ("installer/run.sh", "installer/test.sh", "installer/lock.sh", ".ci/run")
+SCRIPTS = ("installer/run.sh", "installer/test.sh", "installer/lock.sh", "installer/linux/add-to-menu.sh", ".ci/run")
 QT_ON_NEWER_SUITES, QT_ON_OLDER_SUITES = "libglib2.0-0t64", "libglib2.0-0"
 
 

@@ -216,11 +216,15 @@ def check_mappings(path: Path) -> None:
     :raise StorageError: as `read_header`; corrupt if an entry points outside.
     """
     with files.open_regular(path) as file:
-        header = read_open_header(file)
-        table = files.read_at(file, header.l1_offset, header.l1_entries * 8)
-    last = max((entry & _OFFSET_MASK for (entry,) in struct.iter_unpack(">Q", table)), default=0)
+        check_open_mappings(file, read_open_header(file))
+
+
+def check_open_mappings(file: BinaryIO, header: Qcow2Header) -> None:
+    """As `check_mappings`, for a file that is open already."""
+    table = files.read_at(file, header.l1_offset, header.l1_entries * 8)
+    last = max((entry & _OFFSET_MASK for (entry,) in struct.iter_unpack(">Q", table[: len(table) & ~7])), default=0)
     if last >= header.file_size:
-        raise StorageError.corrupt(f"{path} is damaged: a table lies outside the file, which may be cut short.")
+        raise StorageError.corrupt(f"{file.name} is damaged: a table lies outside the file, which may be cut short.")
 
 
 def write_image(

@@ -1,0 +1,98 @@
+"""Debian packages unpacked into a cache, without root and without installing anything.
+
+The cache is the folder STILLFRAME_TEST_CACHE or ~/.cache/stillframe-tests; what is in it needs no network again.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import tempfile
+from pathlib import Path
+
+_TIME_LIMIT = 600  # seconds for one command: only a dead network takes that long
+
+
+class Unavailable(Exception):
+    """Something that a test needs cannot be had on this machine; the text says why."""
+
+
+def cache() -> Path:
+    """The cache folder, made if need be."""
+    named = os.environ.get("STILLFRAME_TEST_CACHE")
+    folder = Path(named) if named else Path.home() / ".cache" / "stillframe-tests"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def cached(pattern: str) -> list[str]:
+    """Names of the packages in the cache that match a shell pattern, sorted."""
+    return sorted(folder.name for folder in (cache() / "packages").glob(pattern))
+
+
+def dependencies(package: str) -> list[str]:
+    """Packages that `package` depends on directly; of alternatives the first. Virtual ones are left out.
+
+    :raise Unavailable: there is no apt here.
+    """
+    found, alternative = [], False
+    for line in run("apt-cache", "depends", package).splitlines():
+        if match := re.match(r"^([ |]{2})Depends: ([^<\s]+)$", line):
+            if not alternative:
+                found.append(match[2])
+            alternative = match[1] == " |"
+    return found
+
+
+def with_dependencies(package: str) -> list[str]:
+    """`package` and all that it needs, directly or not."""
+    found = [package]
+    for name in found:
+        found += [other for other in dependencies(name) if other not in found]
+    return found
+
+
+def unpacked(package: str) -> Path:
+    """The folder in the cache with the package's files, downloaded if need be.
+
+    :raise Unavailable: it cannot be downloaded.
+    """
+    target = cache() / "packages" / package
+    if target.exists():
+        return target
+    target.parent.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=cache(), prefix=".new-") as name:
+        run("apt-get", "-q", "-o", "Acquire::Retries=2", "download", package, folder=Path(name))
+        (archive,) = Path(name).glob("*.deb")
+        run("dpkg-deb", "-x", str(archive), str(Path(name, "files")))
+        try:
+            Path(name, "files").rename(target)
+        except OSError:
+            # Another test process was quicker; what it put there is the same.
+            if not target.exists():
+                raise
+    return target
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file that others see complete or not at all."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".new-", delete=False) as file:
+        file.write(data)
+    Path(file.name).replace(path)
+
+
+def run(*argv: str, folder: Path | None = None) -> str:
+    """What the command prints. :raise Unavailable: it is not installed, failed or hung."""
+    environment = {**os.environ, "LC_ALL": "C"}
+    try:
+        done = subprocess.run(
+            argv, cwd=folder, env=environment, capture_output=True, text=True, check=True, timeout=_TIME_LIMIT
+        )
+    except FileNotFoundError:
+        raise Unavailable(f"{argv[0]} is not installed") from None
+    except subprocess.CalledProcessError as error:
+        raise Unavailable(f"{' '.join(argv)}: {(error.stderr or error.stdout).strip()}") from error
+    except subprocess.TimeoutExpired as error:
+        raise Unavailable(f"{' '.join(argv)} did not end in {_TIME_LIMIT} s") from error
+    return done.stdout

@@ -23,7 +23,8 @@ def test_loader_is_what_its_source_says(tmp_path: Path) -> None:
 
 def entries(data: bytes) -> dict[str, tuple[int, bytes]]:
     """Name to mode and content, read as Documentation/driver-api/early-userspace/buffer-format.rst describes it."""
-    found, at = {}, 0
+    found: dict[str, tuple[int, bytes]] = {}
+    at = 0
     while True:
         assert data[at : at + 6] == b"070701"
         fields = [int(data[at + 6 + 8 * field : at + 14 + 8 * field], 16) for field in range(13)]

@@ -1,0 +1,136 @@
+"""The SQLite file behind the store: opening, upgrading after a backup, loading and writing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
+from sqlalchemy import Column, Engine, MetaData, Table, Text, create_engine, delete, event, insert, select, text
+from sqlalchemy.exc import DatabaseError
+from sqlalchemy.pool import StaticPool
+
+from app.api.types import Record, classes
+from app.store.tables import from_row, make_tables, to_row
+
+SCHEMA = 1
+"""Raised when a change is more than added tables and columns; a newer file is refused."""
+
+
+class StoreDamaged(Exception):
+    """The database cannot be used as it is; the text says why and names the file."""
+
+
+class Database:
+    """All stored objects in one SQLite file (write-ahead log, full synchronisation), or in memory without a path."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._metadata = MetaData()
+        self._tables = make_tables(self._metadata)
+        self._facts = Table("_facts", self._metadata, Column("name", Text, primary_key=True), Column("value", Text))
+        self._engine = _connect(path)
+        try:
+            self._upgrade()
+        except DatabaseError as error:
+            self._engine.dispose()
+            raise StoreDamaged(f"{path} is not a usable database: {error.orig}") from error
+
+    def close(self) -> None:
+        """Close the file. Everything committed is already on disk."""
+        self._engine.dispose()
+
+    def load(self) -> Iterator[tuple[str, str, Record]]:
+        """All stored objects as (class, ref, record). :raise StoreDamaged: a row does not fit its declaration."""
+        declared = classes()
+        with self._engine.connect() as connection:
+            for name, table in self._tables.items():
+                for row in connection.execute(select(table)).mappings():
+                    try:
+                        yield name, row["ref"], from_row(declared[name], dict(row))
+                    except (ValueError, TypeError) as error:
+                        raise StoreDamaged(f"{self._path}: {name} {row['ref']}: {error}") from error
+
+    def write(self, changes: Sequence[tuple[str, str, Record | None]]) -> None:
+        """Write the changes in one SQL transaction; None deletes. Classes that are not stored are passed over."""
+        rows: dict[str, list[dict[str, Any]]] = {}
+        gone: dict[str, list[str]] = {}
+        for name, ref, record in changes:
+            if name not in self._tables:
+                continue
+            if record is None:
+                gone.setdefault(name, []).append(ref)
+            else:
+                rows.setdefault(name, []).append(to_row(classes()[name], ref, record))
+        if not rows and not gone:
+            return
+        with self._engine.begin() as connection:
+            for name, refs in gone.items():
+                table = self._tables[name]
+                connection.execute(delete(table).where(table.c.ref.in_(refs)))
+            for name, values in rows.items():
+                connection.execute(insert(self._tables[name]).prefix_with("OR REPLACE"), values)
+
+    def _upgrade(self) -> None:
+        with self._engine.connect() as connection:
+            context = MigrationContext.configure(connection, opts={"compare_type": False})
+            differences = compare_metadata(context, self._metadata)
+            known = connection.dialect.has_table(connection, "_facts")
+            stored = self._fact(connection) if known else None
+            connection.rollback()
+        if stored is not None and int(stored) > SCHEMA:
+            raise StoreDamaged(
+                f"{self._path} was written by a newer version (schema {stored}, this one knows {SCHEMA})"
+            )
+        additions = [d for d in differences if isinstance(d, tuple) and d[0] in ("add_table", "add_column")]
+        if additions:
+            if known and self._path is not None:
+                self._back_up()
+            self._add(additions)
+
+    def _fact(self, connection: Any) -> str | None:
+        row = connection.execute(select(self._facts.c.value).where(self._facts.c.name == "schema")).first()
+        return None if row is None else str(row[0])
+
+    def _back_up(self) -> None:
+        assert self._path is not None
+        copy = self._path.with_name(f"{self._path.name}.{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.backup")
+        with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text("VACUUM INTO :copy"), {"copy": str(copy)})
+        copy.chmod(0o600)
+
+    def _add(self, additions: Sequence[Any]) -> None:
+        with self._engine.begin() as connection:
+            operations = Operations(MigrationContext.configure(connection))
+            for addition in additions:
+                if addition[0] == "add_table":
+                    addition[1].create(connection)
+                else:
+                    _, _, table_name, column = addition
+                    operations.add_column(table_name, Column(column.name, column.type, nullable=True))
+            connection.execute(
+                insert(self._facts).prefix_with("OR REPLACE"), [{"name": "schema", "value": str(SCHEMA)}]
+            )
+
+
+def _connect(path: Path | None) -> Engine:
+    if path is None:
+        return create_engine("sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False})
+    if not path.exists():
+        path.touch(mode=0o600)
+    # StaticPool: the store writes from one thread at a time, and one connection keeps its prepared statements.
+    engine = create_engine(f"sqlite:///{path}", poolclass=StaticPool, connect_args={"check_same_thread": False})
+    event.listen(engine, "connect", _prepare)
+    return engine
+
+
+def _prepare(connection: Any, _record: object) -> None:
+    settings: Mapping[str, str] = {"journal_mode": "WAL", "synchronous": "FULL", "busy_timeout": "5000"}
+    cursor = connection.cursor()
+    for name, value in settings.items():
+        cursor.execute(f"PRAGMA {name}={value}")
+    cursor.close()

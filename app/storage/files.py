@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
+from app import crash_points
 from app.storage.errors import StorageError
 
 PART_SUFFIX = ".part"
@@ -121,22 +122,32 @@ def part_path(path: Path) -> Path:
     return path.with_name(f".{path.name}{PART_SUFFIX}")
 
 
-def publish(part: Path, path: Path) -> None:
-    """Give the finished file *part* its name *path*, which must be free. Call `sync_folder` afterwards.
+def publish(part: Path, path: Path, *, sync: bool = True) -> None:
+    """Give the finished file *part* its name *path*, which must be free; durable on return with *sync*.
 
-    :raise OSError: as the file system says, `FileExistsError` included.
+    :raise OSError: as the file system says, `FileExistsError` included; *path* is not there then.
     """
+    _give_name(part, path)
     try:
-        # A link, unlike a rename, never replaces; a kill before the unlink leaves a second name that open() clears.
+        crash_points.reach("storage.published")
+        part.unlink(missing_ok=True)
+        if sync:
+            sync_folder(path.parent)
+    except OSError:
+        remove_quietly(path)
+        raise
+
+
+def _give_name(part: Path, path: Path) -> None:
+    try:
+        # A link, unlike a rename, never replaces; a kill before the unlink leaves a second name, removed at open().
         os.link(part, path)
     except FileExistsError:
         raise
-    except OSError:
+    except OSError:  # a file system without links
         if path.exists():
             raise
         part.rename(path)
-        return
-    part.unlink()
 
 
 def write_atomically(path: Path, data: bytes) -> None:

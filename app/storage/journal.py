@@ -69,7 +69,6 @@ class Entry:
         merged = {**self._facts, **facts}
         _write(self._path, self._op, self._id, phase, merged)
         self._phase, self._facts = phase, merged
-        crash_points.reach("storage.journal_recorded")
 
     def end(self) -> None:
         """Forget the operation: it is complete, or fully undone. A second call does nothing.
@@ -79,9 +78,9 @@ class Entry:
         try:
             self._path.unlink(missing_ok=True)
             files.sync_folder(self._path.parent)
+            crash_points.reach("storage.journal_ended")
         except OSError as error:
             raise StorageError.from_os_error(error, "remove the journal entry", self._path) from error
-        crash_points.reach("storage.journal_ended")
 
 
 class Journal:
@@ -115,7 +114,6 @@ class Journal:
         except StorageError:
             files.remove_quietly(path)
             raise
-        crash_points.reach("storage.journal_begun")
         return Entry(path, op, entry_id, BEGUN, dict(facts))
 
     def pending(self) -> list[Entry]:
@@ -156,8 +154,11 @@ class Journal:
 
 def _write(path: Path, op: str, entry_id: str, phase: str, facts: dict[str, Json]) -> None:
     content = {"format": 1, "op": op, "id": entry_id, "phase": phase, "facts": facts}
+    data = json.dumps(content, allow_nan=False).encode()
     try:
-        files.write_atomically(path, json.dumps(content, allow_nan=False).encode())
+        crash_points.reach("storage.journal_write")
+        files.write_atomically(path, data)
+        crash_points.reach("storage.journal_written")
     except OSError as error:
         raise StorageError.from_os_error(error, "write the journal entry", path) from error
 

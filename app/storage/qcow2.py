@@ -249,10 +249,7 @@ def write_image(
     try:
         files.remove_quietly(part)
         _write_part(part, layout)
-        files.publish(part, path)
-        crash_points.reach("storage.image_published")
-        if sync_folder:
-            files.sync_folder(path.parent)
+        files.publish(part, path, sync=sync_folder)
     except FileExistsError:
         files.remove_quietly(part)
         raise StorageError.in_use(f"The disk image {path} exists already.") from None

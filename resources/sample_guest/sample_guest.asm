@@ -115,7 +115,11 @@ on_tick:
         call    serial_text
         mov     si, sector.ticks
         call    serial_number
-        call    serial_newline
+        cmp     byte [write_errors], 0
+        je      .told
+        mov     si, text_error
+        call    serial_text
+.told:  call    serial_newline
         call    show_values
 .done:  ret
 
@@ -689,6 +693,7 @@ text_disks:     db " disks=", 0
 text_start:     db " "
 text_n:         db "n=", 0
 text_t:         db " t=", 0
+text_error:     db " write-error", 0
 text_bye:       db "stillframe bye n=", 0
 text_broken:    db "stillframe broken", 0
 text_again:     db "stillframe again n=", 0

@@ -204,6 +204,19 @@ async def test_power_button_works_when_broken(folder: Path, make_disks: MakeDisk
         assert await machine.exited() == 0
 
 
+async def test_a_refused_write_is_told_and_the_others_go_on(folder: Path, make_disks: MakeDisks) -> None:
+    disks = make_disks(3)
+    failing = f"if=virtio,index=1,driver=raw,file.driver=blkdebug,file.image.filename={disks[1]},file.image.driver=file"
+    failing += ",werror=report,file.inject-error.0.event=none,file.inject-error.0.iotype=write"
+    third = f"if=virtio,index=2,format=raw,file={disks[2]}"
+    async with Machine(folder, disks[:1], extra=["-drive", failing, "-drive", third]) as machine:
+        await machine.line("^stillframe boot=1 disks=3 n=0$")
+        seen = await machine.line("^n=(\\d+) t=4 write-error$")
+        await machine.execute("stop")
+        assert [sector(disk).magic_ok for disk in disks] == [True, False, True]
+        assert sector(disks[2]).counter >= int(seen[1])
+
+
 async def test_the_counter_holds_64_bits(folder: Path, make_disks: MakeDisks) -> None:
     """A carry into the upper half, on disk and in the decimal figures."""
     disks = make_disks(1)

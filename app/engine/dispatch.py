@@ -1,0 +1,121 @@
+"""From a method name and parameters to the operation that implements it, and back with a value or a Failure."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from app.api import Failure
+from app.api.failure import parameter_count, unknown_method
+from app.api.types import Calls, MessageSpec, classes
+from app.engine.accessors import Accessor, accessors, checked
+from app.engine.sessions import Sessions
+from app.engine.tasks import Tasks
+from app.store import Store
+
+_SESSIONLESS: Final = frozenset({"session.login_with_password"})
+
+
+class Dispatcher:
+    """Knows every message of every class. One call, one answer; `Async.` answers a task at once."""
+
+    def __init__(self, store: Store, tasks: Tasks, sessions: Sessions, operations: Sequence[Calls]) -> None:
+        self._tasks = tasks
+        self._sessions = sessions
+        self._messages = _implemented(operations)
+        self._accessors = {
+            f"{name}.{method}": accessor
+            for name, declared in classes().items()
+            if name != "event"
+            for method, accessor in accessors(store, declared).items()
+        }
+
+    def methods(self) -> list[str]:
+        """The names of all messages, as system.listMethods answers them."""
+        return sorted({*self._messages, *self._accessors, *_SESSIONLESS})
+
+    async def call(self, session: str, method: str, params: Sequence[Any]) -> Any:
+        """Do what the message says. `params` come after the session.
+
+        :raise Failure: the message's own errors, SESSION_INVALID, MESSAGE_METHOD_UNKNOWN,
+            MESSAGE_PARAMETER_COUNT_MISMATCH, FIELD_TYPE_ERROR, INTERNAL_ERROR.
+        """
+        self._sessions.check(session)
+        if method == "session.logout":
+            return self._sessions.logout(session)
+        name = method.removeprefix("Async.")
+        message = self._messages.get(name)
+        if message is not None:
+            return await self._send(message, params, in_background=name != method)
+        accessor = self._accessors.get(name)
+        if accessor is None:
+            raise unknown_method(name)
+        if name != method:
+            return self._start_accessor(name, accessor, params)
+        return accessor(name, params)
+
+    def login(self, user: str, password: str, originator: str, *, private: bool) -> str:
+        """Begin a session; a private channel of this machine needs no password.
+
+        :raise Failure: SESSION_AUTHENTICATION_FAILED.
+        """
+        return self._sessions.login(user, password, originator, private=private)
+
+    async def _send(self, message: _Message, params: Sequence[Any], *, in_background: bool) -> Any:
+        arguments = _arguments(message.spec, params)
+        if message.spec.read_only and not in_background:
+            return await message.function(*arguments)
+        label = message.spec.full_name
+        handle = self._tasks.make(f"Async.{label}" if in_background else label)
+        if in_background:
+            self._tasks.start(handle, lambda: message.function(*arguments))
+            return handle.ref
+        return await self._tasks.run(handle, lambda: message.function(*arguments))
+
+    def _start_accessor(self, name: str, accessor: Accessor, params: Sequence[Any]) -> str:
+        if len(params) != accessor.parameters:
+            raise parameter_count(name, accessor.parameters, len(params))
+        handle = self._tasks.make(f"Async.{name}", cancellable=False)
+
+        async def work() -> Any:
+            return accessor(name, params)
+
+        self._tasks.start(handle, work)
+        return handle.ref
+
+
+class _Message:
+    def __init__(self, spec: MessageSpec, function: Any) -> None:
+        self.spec = spec
+        self.function = function
+
+
+def _implemented(operations: Sequence[Calls]) -> Mapping[str, _Message]:
+    found: dict[str, _Message] = {}
+    for name, declared in classes().items():
+        for wire_name, spec in declared.messages.items():
+            attribute = "from_" if wire_name == "from" else wire_name
+            owner = next((o for o in operations if _overrides(o, declared.calls, attribute)), None)
+            if owner is not None:
+                found[f"{name}.{wire_name}"] = _Message(spec, getattr(owner, attribute))
+    return found
+
+
+def _overrides(owner: Calls, declared: type[Calls], attribute: str) -> bool:
+    return isinstance(owner, declared) and getattr(type(owner), attribute) is not getattr(declared, attribute)
+
+
+def _arguments(spec: MessageSpec, params: Sequence[Any]) -> list[Any]:
+    if not spec.required <= len(params) <= len(spec.parameters):
+        raise parameter_count(spec.full_name, spec.required, len(params))
+    return [_argument(spec, parameter, value) for parameter, value in zip(spec.parameters, params, strict=False)]
+
+
+def _argument(spec: MessageSpec, parameter: inspect.Parameter, value: Any) -> Any:
+    try:
+        return checked(value, spec.types[parameter.name], parameter.name)
+    except Failure:
+        if isinstance(value, str) and parameter.name in ("token", "classes"):
+            raise Failure("EVENT_SUBSCRIPTION_PARSE_FAILURE", value) from None
+        raise

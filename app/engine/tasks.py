@@ -1,0 +1,134 @@
+"""The life of tasks: made for each call that changes something, published, finished, forgotten."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any, Final
+
+from app.api import Failure, Task, TaskOperation, TaskStatus
+from app.api.failure import internal_error
+from app.engine.xml_values import xml_value
+from app.log import get, task_context
+from app.ops.context import Context
+from app.ops.task import CAN_CANCEL, TaskHandle, work_for
+
+log = get(__name__)
+
+KEPT_FINISHED: Final = 500
+KEPT_FOR: Final = timedelta(hours=24)
+
+
+class Tasks:
+    """All tasks of the engine."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._store = context.store
+        self._handles: dict[str, TaskHandle] = {}
+        self._running: set[asyncio.Task[Any]] = set()
+
+    def make(self, label: str, description: str = "", *, cancellable: bool = True) -> TaskHandle:
+        """A new pending task."""
+        record = Task(
+            name_label=label,
+            name_description=description,
+            created=self._context.now(),
+            resident_on=self._context.host,
+            allowed_operations=CAN_CANCEL if cancellable else frozenset(),
+        )
+        with self._store.transaction() as tx:
+            ref = tx.create(record)
+        handle = self._handles[ref] = TaskHandle(self._store, ref)
+        return handle
+
+    def start(self, handle: TaskHandle, work: Callable[[], Awaitable[Any]]) -> None:
+        """Run the work in the background; its outcome goes into the task."""
+        running = asyncio.ensure_future(self._run_and_record(handle, work))
+        self._running.add(running)
+        running.add_done_callback(self._running.discard)
+
+    async def run(self, handle: TaskHandle, work: Callable[[], Awaitable[Any]]) -> Any:
+        """Run the work for a synchronous call; the task goes when it ends. :raise Failure: what the work raised."""
+        try:
+            return await asyncio.shield(self._guarded(handle, work))
+        finally:
+            self.forget(handle.ref)
+
+    async def close(self) -> None:
+        """Ask all work to stop and wait for it: operations past the point of no return finish."""
+        for handle in self._handles.values():
+            handle.ask_cancel()
+        if self._running:
+            await asyncio.wait(self._running)
+
+    def cancel(self, ref: str) -> None:
+        """Ask a task to stop. A finished task, or one past the point of no return, takes no notice."""
+        task = self._store.get(Task, ref)
+        if task.status is not TaskStatus.pending:
+            return
+        requests = {**task.current_operations, f"DummyRef:|{task.uuid}|task.cancel": TaskOperation.cancel}
+        self._store.publish(Task, ref, current_operations=requests)
+        handle = self._handles.get(ref)
+        if handle is not None:
+            handle.ask_cancel()
+
+    def destroy(self, ref: str) -> None:
+        """Forget a finished task; mark a pending one. :raise Failure: HANDLE_INVALID."""
+        task = self._store.get(Task, ref)
+        if task.status is TaskStatus.pending and ref in self._handles:
+            self._store.publish(Task, ref, current_operations={ref: TaskOperation.destroy})
+            return
+        self.forget(ref)
+
+    def forget(self, ref: str) -> None:
+        """Remove a task's record."""
+        self._handles.pop(ref, None)
+        if self._store.find(Task, ref) is not None:
+            with self._store.transaction() as tx:
+                tx.delete(Task, ref)
+
+    async def _run_and_record(self, handle: TaskHandle, work: Callable[[], Awaitable[Any]]) -> None:
+        try:
+            result = await self._guarded(handle, work)
+        except Failure as failure:
+            self._finish_failed(handle, failure)
+        else:
+            self._finish(handle, status=TaskStatus.success, result=xml_value(result))
+        self._collect()
+
+    async def _guarded(self, handle: TaskHandle, work: Callable[[], Awaitable[Any]]) -> Any:
+        work_for(handle)
+        label = self._store.get(Task, handle.ref).name_label
+        with task_context(handle.ref, label):
+            try:
+                return await work()
+            except Failure:
+                raise
+            except Exception as error:
+                log_id = handle.ref.removeprefix("OpaqueRef:")[:8]
+                log.exception("a bug of ours", id=log_id)
+                raise internal_error(f"{type(error).__name__}: {error} (log entry {log_id})") from error
+
+    def _finish_failed(self, handle: TaskHandle, failure: Failure) -> None:
+        if failure.code == "TASK_CANCELLED":
+            self._finish(handle, status=TaskStatus.cancelled)
+        else:
+            self._finish(handle, status=TaskStatus.failure, error_info=tuple(failure.description()))
+
+    def _finish(self, handle: TaskHandle, **outcome: Any) -> None:
+        self._handles.pop(handle.ref, None)
+        self._store.publish(
+            Task, handle.ref, progress=1.0, finished=self._context.now(), allowed_operations=frozenset(), **outcome
+        )
+
+    def _collect(self) -> None:
+        done = [(t.finished, r) for r, t in self._store.all(Task).items() if t.status is not TaskStatus.pending]
+        done.sort()
+        oldest = self._context.now() - KEPT_FOR
+        excess = len(done) - KEPT_FINISHED
+        stale = [ref for place, (finished, ref) in enumerate(done) if place < excess or finished < oldest]
+        if stale:
+            with self._store.transaction() as tx:
+                tx.delete_all(Task, stale)

@@ -1,0 +1,35 @@
+"""Results of tasks as XenAPI writes them: an XML-RPC value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+from xml.sax.saxutils import escape
+
+
+def xml_value(value: Any) -> str:
+    """`<value>…</value>` of a result; nothing for None."""
+    return f"<value>{_inner(value)}</value>"
+
+
+def _inner(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return f"<boolean>{int(value)}</boolean>"
+    if isinstance(value, float):
+        return f"<double>{value}</double>"
+    if isinstance(value, str | int):
+        return escape(str(value))
+    if isinstance(value, datetime):
+        return f"<dateTime.iso8601>{value.astimezone(UTC):%Y%m%dT%H:%M:%SZ}</dateTime.iso8601>"
+    if isinstance(value, Mapping):
+        members = "".join(f"<member><name>{escape(str(k))}</name>{xml_value(v)}</member>" for k, v in value.items())
+        return f"<struct>{members}</struct>"
+    return f"<array><data>{''.join(xml_value(v) for v in value)}</data></array>"
+
+
+def ref_in(result: str) -> str:
+    """The reference or text inside a task's result; "" for none."""
+    return result.removeprefix("<value>").removesuffix("</value>")

@@ -1,0 +1,158 @@
+"""Which operations are possible on an object now, and the error for each that is not.
+
+Pure functions over records, in XenAPI's order of tests: the first that fails is the error. Only operations that this
+engine implements are ever offered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from app.api import VBD, VDI, VM, Failure, VBDType, VDIOperation, VMOperation, VMPowerState
+from app.api.enums import SROperation, VBDOperation, VIFOperation
+from app.api.failure import bad_power_state, not_allowed, other_operation
+from app.api.types import is_null
+
+Op = VMOperation
+_HALTED: Final = frozenset({VMPowerState.Halted})
+_RUNNING: Final = frozenset({VMPowerState.Running})
+_ANY: Final = frozenset(VMPowerState)
+
+POWER_STATES: Final[Mapping[VMOperation, frozenset[VMPowerState]]] = {
+    Op.snapshot: _ANY,
+    Op.clone: _HALTED,
+    Op.revert: _ANY,
+    Op.reverting: _ANY,
+    Op.provision: _HALTED,
+    Op.start: _HALTED,
+    Op.start_on: _HALTED,
+    Op.pause: _RUNNING,
+    Op.unpause: frozenset({VMPowerState.Paused}),
+    Op.clean_shutdown: _RUNNING,
+    Op.clean_reboot: _RUNNING,
+    Op.hard_shutdown: frozenset({VMPowerState.Paused, VMPowerState.Suspended, VMPowerState.Running}),
+    Op.shutdown: frozenset({VMPowerState.Paused, VMPowerState.Suspended, VMPowerState.Running}),
+    Op.hard_reboot: frozenset({VMPowerState.Paused, VMPowerState.Running}),
+    Op.suspend: _RUNNING,
+    Op.resume: frozenset({VMPowerState.Suspended}),
+    Op.power_state_reset: _ANY,
+    Op.changing_static_range: _HALTED,
+    Op.changing_dynamic_range: _HALTED,
+    Op.changing_VCPUs: _HALTED,
+    Op.make_into_template: _HALTED,
+    Op.destroy: frozenset({VMPowerState.Halted, VMPowerState.Suspended}),
+}
+"""The power states in which each implemented operation is accepted; also the list of what is implemented."""
+
+_HIDDEN: Final = frozenset({Op.reverting, Op.shutdown, Op.power_state_reset, Op.changing_VCPUs})
+_ON_TEMPLATE: Final = frozenset(
+    {Op.changing_dynamic_range, Op.changing_static_range, Op.changing_VCPUs, Op.clone, Op.provision}
+)
+_ON_SNAPSHOT: Final = frozenset({Op.revert, Op.clone, Op.destroy, Op.hard_shutdown})
+_TOGETHER: Final = (frozenset({Op.clone}), frozenset({Op.snapshot}))
+# The order in which XenAPI names the expected states.
+_STATE_ORDER: Final = (VMPowerState.Halted, VMPowerState.Paused, VMPowerState.Suspended, VMPowerState.Running)
+
+
+def why_not(ref: str, vm: VM, op: VMOperation) -> Failure | None:
+    """The error that `op` on this VM would meet now, or None if it may go ahead."""
+    if op in vm.blocked_operations:
+        return Failure("OPERATION_BLOCKED", ref, vm.blocked_operations[op])
+    if op not in POWER_STATES:
+        return not_allowed(f"{op.value} is not implemented by this engine")
+    tests = (_power_state, _conflict, _template, _snapshot, _wrong_kind, _special)
+    return next((found for test in tests if (found := test(ref, vm, op)) is not None), None)
+
+
+def allowed_operations(ref: str, vm: VM) -> frozenset[VMOperation]:
+    """The advisory list of a VM."""
+    return frozenset(op for op in POWER_STATES if op not in _HIDDEN and why_not(ref, vm, op) is None)
+
+
+def _power_state(ref: str, vm: VM, op: VMOperation) -> Failure | None:
+    states = POWER_STATES[op]
+    if op is Op.clone and vm.is_a_snapshot:
+        states = _HALTED | {VMPowerState.Suspended}
+    if vm.power_state in states:
+        return None
+    expected = ", ".join(s.value.lower() for s in _STATE_ORDER if s in states)
+    return bad_power_state(ref, expected, vm.power_state.value)
+
+
+def _conflict(ref: str, vm: VM, op: VMOperation) -> Failure | None:
+    for task, running in vm.current_operations.items():
+        if not _together(op, running):
+            return other_operation("VM", ref, running.value, task)
+    return None
+
+
+def _together(op: VMOperation, running: VMOperation) -> bool:
+    if any(op in group and running in group for group in _TOGETHER):
+        return True
+    # Cutting the power must always be possible, except over a change that is swapping the disks.
+    if op is Op.hard_shutdown:
+        return running in (Op.clean_shutdown, Op.clean_reboot, Op.hard_reboot, Op.pause, Op.unpause)
+    return op is Op.hard_reboot and running in (Op.clean_shutdown, Op.clean_reboot)
+
+
+def _template(ref: str, vm: VM, op: VMOperation) -> Failure | None:
+    if not vm.is_a_template or vm.is_a_snapshot or op in _ON_TEMPLATE:
+        return None
+    if op is Op.destroy:
+        return Failure("VM_CANNOT_DELETE_DEFAULT_TEMPLATE", ref) if vm.is_default_template else None
+    return Failure("VM_IS_TEMPLATE", ref, op.value)
+
+
+def _snapshot(ref: str, vm: VM, op: VMOperation) -> Failure | None:
+    return Failure("VM_IS_SNAPSHOT", ref, op.value) if vm.is_a_snapshot and op not in _ON_SNAPSHOT else None
+
+
+def _wrong_kind(_ref: str, vm: VM, op: VMOperation) -> Failure | None:
+    if op is Op.provision and not vm.is_a_template:
+        return Failure("PROVISION_ONLY_ALLOWED_ON_TEMPLATE")
+    if op is Op.revert and not vm.is_a_snapshot:
+        return Failure("REVERT_ONLY_ALLOWED_ON_SNAPSHOT")
+    return None
+
+
+def _special(ref: str, vm: VM, op: VMOperation) -> Failure | None:
+    if vm.is_control_domain:
+        return not_allowed("This operation is not allowed on a control domain")
+    if op is Op.make_into_template and not is_null(vm.snapshot_schedule):
+        return Failure("VM_ASSIGNED_TO_SNAPSHOT_SCHEDULE", ref, vm.snapshot_schedule)
+    return None
+
+
+def vdi_operations(vdi: VDI, attached: bool, is_iso: bool) -> frozenset[VDIOperation]:
+    """The advisory list of a disk."""
+    if attached or is_iso or vdi.current_operations or not vdi.managed:
+        return frozenset()
+    return frozenset({VDIOperation.destroy})
+
+
+def sr_operations(is_iso: bool) -> frozenset[SROperation]:
+    """The advisory list of a storage repository."""
+    if is_iso:
+        return frozenset({SROperation.scan})
+    return frozenset(
+        {
+            SROperation.scan,
+            SROperation.update,
+            SROperation.vdi_create,
+            SROperation.vdi_destroy,
+            SROperation.vdi_snapshot,
+        }
+    )
+
+
+def vbd_operations(vbd: VBD, state: VMPowerState) -> frozenset[VBDOperation]:
+    """The advisory list of a block device of a VM in this power state."""
+    if vbd.type is not VBDType.CD or state is VMPowerState.Suspended:
+        return frozenset()
+    return frozenset({VBDOperation.insert if vbd.empty else VBDOperation.eject})
+
+
+def vif_operations() -> frozenset[VIFOperation]:
+    """The advisory list of a network interface: networks cannot be changed on a running VM yet."""
+    return frozenset()

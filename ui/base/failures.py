@@ -1,0 +1,128 @@
+"""Failures in words: what went wrong, with names in place of references, and what to do about it. One table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from app.api import SR, VDI, VM, ConnectionLost, Failure, Host, Record, Task
+from app.client import ObjectCache
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """`why` is a sentence that stands alone; `advice` is what to do, maybe empty; `details` is for support."""
+
+    why: str
+    advice: str = ""
+    details: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    why: str
+    advice: str = ""
+
+
+# {0}, {1}… are the failure's parameters, references turned into names.
+_TABLE: Final[Mapping[str, _Words]] = {
+    "VM_BAD_POWER_STATE": _Words("{0} is {2}; this needs it {1}."),
+    "OTHER_OPERATION_IN_PROGRESS": _Words(
+        "Another operation ({2}) is under way on {1}.", "Try again when it has finished."
+    ),
+    "OPERATION_BLOCKED": _Words("This operation is blocked on {0}: {1}.", "Remove the block in its properties."),
+    "OPERATION_NOT_ALLOWED": _Words("{0}"),
+    "VM_IS_TEMPLATE": _Words("{0} is a template.", "Make a VM from it first."),
+    "VM_IS_SNAPSHOT": _Words("{0} is a snapshot."),
+    "VM_CANNOT_DELETE_DEFAULT_TEMPLATE": _Words("{0} is a built-in template and cannot be deleted."),
+    "VM_SHUTDOWN_TIMEOUT": _Words(
+        "The guest in {0} did not switch itself off.", "Use Force Shut Down: it is like pulling the plug."
+    ),
+    "VM_HYPERVISOR_FAILURE": _Words("{1}"),
+    "VM_REVERT_FAILED": _Words("The revert did not happen; {1} is as it was."),
+    "REVERT_ONLY_ALLOWED_ON_SNAPSHOT": _Words("Only a snapshot can be reverted to."),
+    "PROVISION_ONLY_ALLOWED_ON_TEMPLATE": _Words("Only a template can be provisioned."),
+    "VM_ASSIGNED_TO_SNAPSHOT_SCHEDULE": _Words(
+        "{0} is protected by the schedule {1}.", "Take it out of the schedule first."
+    ),
+    "HANDLE_INVALID": _Words("The {0} no longer exists."),
+    "UUID_INVALID": _Words("No {0} has the id {1}."),
+    "INVALID_VALUE": _Words("{1} is not a possible value of {0}."),
+    "FIELD_TYPE_ERROR": _Words("The value of {0} is of the wrong type."),
+    "MEMORY_CONSTRAINT_VIOLATION_ORDER": _Words("The memory limits contradict each other."),
+    "HOST_NOT_ENOUGH_FREE_MEMORY": _Words(
+        "The host has {1} bytes of memory free and {0} are needed.", "Stop another VM, or give this one less memory."
+    ),
+    "SR_BACKEND_FAILURE_24": _Words("The disk is in use: {1}"),
+    "SR_BACKEND_FAILURE_44": _Words(
+        "The storage is full. {2}", "Delete snapshots or disks that are not needed, or add space."
+    ),
+    "SR_BACKEND_FAILURE_46": _Words("A disk cannot be used. {1}", "Check the storage, then scan it again."),
+    "SR_BACKEND_FAILURE_79": _Words("The disk's size is not possible. {1}"),
+    "SR_BACKEND_FAILURE_109": _Words(
+        "The disk has too many snapshots in a row. {2}", "Delete snapshots that are not needed."
+    ),
+    "SR_OPERATION_NOT_SUPPORTED": _Words("The storage {0} cannot do this."),
+    "SR_HAS_NO_PBDS": _Words("The storage {0} is not connected to any host."),
+    "DEFAULT_SR_NOT_FOUND": _Words("No default storage is set."),
+    "VDI_IN_USE": _Words("The disk {0} is in use."),
+    "VDI_NOT_MANAGED": _Words("{0} is a base copy that other disks build on."),
+    "DEVICE_ALREADY_EXISTS": _Words("Device {0} is taken."),
+    "MAC_INVALID": _Words("{0} is not a hardware address."),
+    "VBD_IS_EMPTY": _Words("The drive is empty."),
+    "VBD_NOT_EMPTY": _Words("There is a disc in the drive."),
+    "VBD_NOT_REMOVABLE_MEDIA": _Words("This is not a drive for discs."),
+    "TASK_CANCELLED": _Words("It was cancelled, and what it had begun was undone."),
+    "SESSION_INVALID": _Words("The session has ended.", "Connect again."),
+    "SESSION_AUTHENTICATION_FAILED": _Words("The user name or password is wrong."),
+    "MESSAGE_METHOD_UNKNOWN": _Words("The server does not know {0}."),
+    "INTERNAL_ERROR": _Words("Something went wrong inside Stillframe: {0}", "The log file has the details."),
+}
+
+NamedRecords: Final[tuple[type[Record], ...]] = (VM, VDI, SR, Host, Task)
+
+
+def codes() -> frozenset[str]:
+    """The codes that have words of their own."""
+    return frozenset(_TABLE)
+
+
+def explain(error: Exception, cache: ObjectCache) -> Explanation:
+    """The error in words."""
+    if isinstance(error, ConnectionLost):
+        return Explanation(
+            "The connection to the engine was lost before it answered; whether it happened is not known.",
+            "It is looked up as soon as the connection is back.",
+            str(error),
+        )
+    if not isinstance(error, Failure):
+        return Explanation(
+            f"Something went wrong inside Stillframe: {error}", "The log file has the details.", repr(error)
+        )
+    return explain_failure(error, lambda value: name_of(cache, value))
+
+
+def explain_failure(failure: Failure, name: Callable[[str], str]) -> Explanation:
+    """A failure in words; `name` turns a reference into a name and leaves all else as it is."""
+    details = "\n".join(failure.description())
+    words = _TABLE.get(failure.code)
+    if words is None:
+        given = ", ".join(name(p) for p in failure.params if p)
+        return Explanation(f"{failure.code}: {given}" if given else failure.code, "", details)
+    params = [name(p) for p in failure.params]
+    why = words.why
+    for place in range(8):
+        why = why.replace(f"{{{place}}}", params[place] if place < len(params) else "")
+    return Explanation(why.strip(), words.advice, details)
+
+
+def name_of(cache: ObjectCache, value: str) -> str:
+    """The name of the object behind a reference; any other text as it is."""
+    if not value.startswith("OpaqueRef:"):
+        return value
+    for record_type in NamedRecords:
+        record = cache.get(record_type, value)
+        if record is not None:
+            return f"“{getattr(record, 'name_label', '') or record.uuid}”"
+    return "an object that is gone"

@@ -257,10 +257,10 @@ async def _read_stdout(stream: asyncio.StreamReader, progress: Progress | None) 
         collected += piece
         if progress is None:
             continue
-        percentages = list(_PERCENT.finditer(collected))
-        if percentages:
-            del collected[: percentages[-1].end()]
-            fraction = min(1.0, float(percentages[-1][1]) / 100)
+        last = max(_PERCENT.finditer(bytes(collected)), key=lambda match: match.end(), default=None)
+        if last is not None:
+            del collected[: last.end()]
+            fraction = min(1.0, float(last[1]) / 100)
             if fraction > reported:
                 reported = fraction
                 progress(fraction)

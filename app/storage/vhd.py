@@ -30,7 +30,7 @@ def virtual_size(file: BinaryIO, file_size: int) -> int:
     :raise StorageError: corrupt, or unsupported for a differencing disk.
     """
     footer = files.read_at(file, max(0, file_size - FOOTER_SIZE), FOOTER_SIZE)
-    if not footer.startswith(COOKIE):
+    if len(footer) < FOOTER_SIZE or not footer.startswith(COOKIE):
         raise StorageError.corrupt(f"{file.name} is cut short: its footer is missing.")
     _check_sum(file.name, footer, _CHECKSUM_AT)
     (size,) = struct.unpack_from(">Q", footer, 48)

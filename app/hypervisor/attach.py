@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 from app.hypervisor.disks import load_images
 from app.hypervisor.driver import DriverError, EventSink
@@ -28,7 +29,9 @@ async def attach(uuid: str, layout: Layout, sink: EventSink) -> Guest | None:
     except ProcessLookupError:
         layout.clean(layout.run_paths(record))
         return None
-    guest = Guest(layout.set_process(record, pid, identity(pid)), layout, process, sink)
+    with contextlib.suppress(OSError):  # a full disk must not keep us from our guests
+        record = layout.set_process(record, pid, identity(pid))
+    guest = Guest(record, layout, process, sink)
     await _converse(guest)
     return guest
 

@@ -69,6 +69,8 @@ async def switch_disks(guest: Guest, switches: Sequence[DiskSwitch]) -> SwitchFa
     :raise DriverError: "state" for an unknown device, else as `Guest.execute`. With "timeout" and "lost" the outcome
         is unknown: ask `active_disks`.
     """
+    if len({switch.device for switch in switches}) != len(switches):
+        raise DriverError("A disk can be switched only once at a time.", cause="state")
     plan = [(switch, _image_of(guest, switch.device), _new_node(switch.device)) for switch in switches]
     added: list[str] = []
     try:

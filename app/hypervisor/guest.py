@@ -76,6 +76,11 @@ class Guest:
         self._gone = asyncio.Event()
 
     @property
+    def version(self) -> tuple[int, ...]:
+        """The version of the QEMU this guest runs in, which may be older than the one installed now."""
+        return tuple(int(part) for part in self.record.version.split("."))
+
+    @property
     def run(self) -> RunPaths:
         return self.layout.run_paths(self.record)
 

@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import shlex
+import signal
 import socket
 from contextlib import ExitStack
 from pathlib import Path
@@ -106,7 +107,12 @@ def _spawn(
         descriptors = {numbers[role]: listener.fileno() for role, listener in listeners.items()}
         pid = spawn(argv, descriptors=descriptors, log=log)
     process = Process(pid)
-    return Guest(layout.set_process(record, pid, identity(pid)), layout, process, sink)
+    try:
+        record = layout.set_process(record, pid, identity(pid))
+    except OSError:
+        process.signal(signal.SIGKILL)
+        raise
+    return Guest(record, layout, process, sink)
 
 
 def _listen(path: Path) -> socket.socket:

@@ -115,7 +115,7 @@ class Layout:
             run.folder.mkdir(mode=0o700, exist_ok=True)
             _check_private(run.folder)
             self.clean(run)
-            run.folder.mkdir(mode=0o700, exist_ok=True)
+            run.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise DriverError(f"The guest's folders could not be made: {error}", cause="start") from error
         return run
@@ -131,11 +131,8 @@ class Layout:
 
     def _run_bases(self) -> list[Path]:
         name = "stillframe-" + hashlib.blake2b(os.fsencode(self.data), digest_size=5).hexdigest()
-        bases = [self._run]
-        if runtime := os.environ.get("XDG_RUNTIME_DIR"):
-            bases.append(Path(runtime) / name)
-        bases.append(Path(tempfile.gettempdir()) / name)
-        return bases
+        # Not $XDG_RUNTIME_DIR: it is emptied at logout, and the guests stay. /tmp's cleaner spares sockets in use.
+        return [self._run, Path("/tmp") / name, Path(tempfile.gettempdir()) / name]
 
     def run_paths(self, record: GuestRecord) -> RunPaths:
         """The run folder a guest was started with."""
@@ -148,6 +145,8 @@ class Layout:
                 (run.folder / name).unlink()
         with contextlib.suppress(OSError):
             run.folder.rmdir()
+            if run.folder.parent != self._run:
+                run.folder.parent.rmdir()
 
     def write(self, record: GuestRecord, *, durable: bool = True) -> None:
         """Replace the record in one step; with `durable`, it is on the disk when this returns."""

@@ -25,7 +25,7 @@ _LOOK_AGAIN = 0.1
 _MOVING = ("none", "setup", "active", "device", "pre-switchover", "cancelling", "wait-unplug")
 
 
-async def save(guest: Guest, path: Path, progress: Progress, version: tuple[int, ...]) -> SavedFacts:
+async def save(guest: Guest, path: Path, progress: Progress) -> SavedFacts:
     """Stop the guest and write its memory to the new file `path`; see `Driver.save`.
 
     :raise DriverError: "qmp" with QEMU's reason (a full disk, say), "state" if `path` exists, else as `Guest.execute`.
@@ -39,7 +39,7 @@ async def save(guest: Guest, path: Path, progress: Progress, version: tuple[int,
     try:
         if was_running:
             await guest.stop("save")
-        await _send(guest, path, descriptor, progress, version)
+        await _send(guest, path, descriptor, progress)
         pause = time.monotonic() - started
         await asyncio.to_thread(_make_durable, descriptor, path)
     except BaseException:
@@ -60,7 +60,7 @@ async def save(guest: Guest, path: Path, progress: Progress, version: tuple[int,
     )
 
 
-async def load(guest: Guest, path: Path, version: tuple[int, ...]) -> None:
+async def load(guest: Guest, path: Path) -> None:
     """Fill a guest that was started with `-incoming defer`; its virtual CPUs stay stopped.
 
     :raise DriverError: "qmp" or "lost" (QEMU of old versions ends itself when an image does not fit).
@@ -71,7 +71,7 @@ async def load(guest: Guest, path: Path, version: tuple[int, ...]) -> None:
         raise DriverError(f"The memory image could not be opened: {error}", cause="start") from error
     try:
         await _want_events(guest)
-        uri = await _address(guest, path, descriptor, version)
+        uri = await _address(guest, path, descriptor)
         await guest.execute("migrate-incoming", {"uri": uri})
         await _completed(guest, lambda fraction: None)
     finally:
@@ -79,17 +79,17 @@ async def load(guest: Guest, path: Path, version: tuple[int, ...]) -> None:
     await guest.refresh()
 
 
-async def _send(guest: Guest, path: Path, descriptor: int, progress: Progress, version: tuple[int, ...]) -> None:
+async def _send(guest: Guest, path: Path, descriptor: int, progress: Progress) -> None:
     await _want_events(guest)
     await guest.execute("migrate-set-parameters", {"max-bandwidth": _UNLIMITED})
-    uri = await _address(guest, path, descriptor, version)
+    uri = await _address(guest, path, descriptor)
     await guest.execute("migrate", {"uri": uri})
     await _completed(guest, progress)
 
 
-async def _address(guest: Guest, path: Path, descriptor: int, version: tuple[int, ...]) -> str:
+async def _address(guest: Guest, path: Path, descriptor: int) -> str:
     """What to call the file towards QEMU; its descriptor is handed over where that is the way."""
-    if version >= _FILE_URI_SINCE:
+    if guest.version >= _FILE_URI_SINCE:
         return f"file:{path}"
     await guest.monitor().send_descriptor(_DESCRIPTOR_NAME, descriptor)
     return f"fd:{_DESCRIPTOR_NAME}"

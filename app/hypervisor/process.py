@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import os
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+if os.name != "nt":
+    import fcntl
 
 _HAS_PROC = Path("/proc/self/stat").exists()
 _POLL = 0.2
@@ -86,6 +88,21 @@ def lock_holder(path: Path) -> int:
     return 0
 
 
+def _open_process(pid: int) -> int:
+    """A descriptor that stands for the process, -1 where the system has none to give.
+
+    :raise ProcessLookupError: there is no such process.
+    """
+    if not hasattr(os, "pidfd_open"):
+        return -1
+    try:
+        return os.pidfd_open(pid)
+    except ProcessLookupError:
+        raise
+    except OSError:
+        return -1  # a kernel before 5.3, or a container that forbids the call
+
+
 class Process:
     """A process known by pid and identity, ours or adopted."""
 
@@ -97,7 +114,7 @@ class Process:
         self.pid = pid
         self.status: int | None = None
         """The exit code, or minus the signal that ended it; None while alive and for processes we did not start."""
-        self._descriptor = os.pidfd_open(pid) if hasattr(os, "pidfd_open") else -1
+        self._descriptor = _open_process(pid)
         self._identity = identity(pid)
         self._gone = asyncio.Event()
         self._poller: asyncio.Task[None] | None = None

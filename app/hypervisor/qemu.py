@@ -92,7 +92,7 @@ class QemuDriver:
             self._keep(guest)
             try:
                 if restore is not None:
-                    await memory.load(guest, restore, facts.version_tuple)
+                    await memory.load(guest, restore)
                 if not paused:
                     await guest.resume()
                 guest.introduce("started" if restore is None else "restored")
@@ -141,11 +141,11 @@ class QemuDriver:
     # ---------------------------------------------------------- memory and disks
 
     async def save(self, uuid: str, path: Path, progress: Progress) -> SavedFacts:
-        guest, facts = self._guest(uuid), await self.facts()
+        guest = self._guest(uuid)
         async with guest.lock:
             if guest.state not in ("running", "paused"):
                 raise DriverError(f"A guest that is {guest.state} cannot be saved.", cause="state")
-            return await memory.save(guest, path, progress, facts.version_tuple)
+            return await memory.save(guest, path, progress)
 
     async def switch_disks(self, uuid: str, switches: Sequence[DiskSwitch]) -> SwitchFacts:
         guest = self._guest(uuid)

@@ -232,6 +232,7 @@ class FileRepository(ImageChains):
         facts = await asyncio.to_thread(inspection.inspect, source)
         if facts.format != image_format:
             raise StorageError.unsupported(f"{source} is a {facts.format} image, not {image_format}.")
+        await image_build.check_outside(source, image_format, cancel=cancel)
         self.require_free(await qemu_img.measure(source, image_format))
         async with image_build.published(self.image_path(image_id)) as part:
             await image_build.convert_outside(source, facts, part, progress=progress, cancel=cancel)

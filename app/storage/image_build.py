@@ -54,9 +54,8 @@ async def convert_outside(
 ) -> None:
     """Fill *part* with the content of *source*, a file from outside that was found to be *facts*.
 
-    :raise StorageError: corrupt, if the source is damaged; or as `qemu_img.convert`.
+    :raise StorageError: as `qemu_img.convert`.
     """
-    await check_outside(source, facts.format, cancel=cancel)
     await qemu_img.convert(source, facts.format, part, progress=progress, cancel=cancel)
     expect_size(part, facts.virtual_size)
 
@@ -64,11 +63,17 @@ async def convert_outside(
 async def check_outside(source: Path, image_format: str, *, cancel: asyncio.Event | None = None) -> None:
     """Refuse a damaged source: converting one that was cut short would silently give zeros.
 
-    :raise StorageError: corrupt.
+    :raise StorageError: corrupt; or as `qemu_img.check`.
     """
     if image_format == "raw":
         return
-    result = await qemu_img.check(source, image_format, cancel=cancel)
+    try:
+        result = await qemu_img.check(source, image_format, cancel=cancel)
+    except StorageError as error:
+        if error.cause != "tool" or not error.stderr:
+            raise
+        reason = f"{source} is damaged or cut short, so QEMU cannot read it."
+        raise StorageError.corrupt(reason, error.command, error.stderr) from error
     if not result.sound:
         found = result.corruptions + result.errors
         raise StorageError.corrupt(f"{source} is damaged or cut short: qemu-img check found {found} errors.")

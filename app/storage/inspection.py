@@ -39,6 +39,8 @@ _PACKED = (
     (0, b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
     (257, b"ustar", "a tar archive, perhaps an OVA or XVA"),
 )
+# A VMDK descriptor's -flat.vmdk is raw.
+_NAMED_FORMATS = (".qcow2", ".vmdk", ".vhd", ".vhdx")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,7 @@ def _inspect(file: BinaryIO, size: int) -> ImageFacts:
     if head.startswith(vhd.COOKIE) or tail.startswith(vhd.COOKIE):
         return _whole_sectors("vpc", file, vhd.virtual_size(file, size), size)
     _refuse_foreign(file.name, head)
+    _refuse_lost_format(file.name)
     return _raw(size)
 
 
@@ -134,6 +137,13 @@ def _refuse_foreign(name: str, head: bytes) -> None:
     for offset, magic, what in _PACKED:
         if head.startswith(magic, offset):
             raise StorageError.unsupported(f"{name} is {what}, not a disk image. Unpack it first.")
+
+
+def _refuse_lost_format(name: str) -> None:
+    """A fixed VHD without its end, for one, looks raw; its name tells that it is not."""
+    path = Path(name)
+    if path.suffix.lower() in _NAMED_FORMATS and not path.stem.lower().endswith("-flat"):
+        raise StorageError.corrupt(f"{name} is damaged or cut short: its content is not what its name says.")
 
 
 def _raw(size: int) -> ImageFacts:

@@ -28,6 +28,8 @@ NEW_IMAGE = {"cluster_size": "128k", "extended_l2": "on"}
 """What our own qcow2 files are made of; see `app.storage.qcow2.write_image`."""
 
 _PERCENT = re.compile(rb"\((\d+(?:\.\d+)?)/100%\)")
+# QEMU repeats the json: argument, shortened; the file name follows it.
+_IMAGE_ARGUMENT = re.compile(r"Could not open 'json:.*?}': ")
 _MAX_STDERR = 64 << 10
 # Formats that can name a parent in their header; for files from outside this is switched off.
 _WITH_PARENT = frozenset(("qcow2", "vmdk"))
@@ -276,9 +278,9 @@ async def _read_stderr(stream: asyncio.StreamReader) -> str:
 
 
 def _failure(output: Output) -> StorageError:
-    text = output.stderr
-    reason = text.splitlines()[-1].removeprefix("qemu-img: ") if text else f"it ended with status {output.returncode}"
-    rest = (output.command, text)
+    text = output.stderr or f"it ended with status {output.returncode}"
+    reason = _IMAGE_ARGUMENT.sub("", text.splitlines()[-1]).removeprefix("qemu-img: ").rstrip(".")
+    rest = (output.command, output.stderr)
     if any(sign in text for sign in ("No space left on device", "Disk quota exceeded", "File too large")):
         return StorageError.no_space("There is not enough free space for the disk image.", *rest)
     if output.returncode == -25:  # SIGXFSZ: the limit on file sizes

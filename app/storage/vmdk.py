@@ -77,7 +77,9 @@ def _check_type(name: str, descriptor: bytes) -> None:
     text = descriptor.decode("latin-1")
     found = re.search(r'createType\s*=\s*"?(\w+)', text, re.IGNORECASE)
     if found is None:
-        raise StorageError.corrupt(f"{name} is damaged: its description is missing.")
+        raise StorageError.unsupported(
+            f"{name} has no description: it is damaged, or only one part of a disk that is split into several files."
+        )
     if found[1].lower() not in _SINGLE_FILE_TYPES:
         raise _several_files(name)
 

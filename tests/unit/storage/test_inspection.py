@@ -97,6 +97,21 @@ def test_raw_is_what_is_nothing_else(accept: Accept) -> None:
     assert "412 zero bytes" in accept(b"x" * 100, "raw", 512)
 
 
+@pytest.mark.parametrize(
+    ("name", "raw"),
+    [("a.img", True), ("a", True), ("a-flat.vmdk", True), ("a.VHD", False), ("a.qcow2", False), ("a.vmdk", False)],
+)
+def test_a_name_that_tells_another_format_is_believed(tmp_path: Path, name: str, raw: bool) -> None:
+    path = tmp_path / name
+    path.write_bytes(bytes(MIB))
+    if raw:
+        assert inspect(path).format == "raw"
+    else:
+        with pytest.raises(StorageError, match="not what its name says") as caught:
+            inspect(path)
+        assert caught.value.cause == "corrupt"
+
+
 def test_the_images_accepted_here(accept: Accept) -> None:
     accept(make_vmdk(), "vmdk", MIB)
     accept(make_stream_optimised(), "vmdk", MIB)
@@ -242,7 +257,7 @@ def test_vmdk_refusals(refuse: Refuse) -> None:
     hidden = bytearray(make_vmdk(DESCRIPTOR + b'\0parentFileNameHint="/etc/passwd"', offset=30))
     hidden[30 * 512 : 30 * 512 + len(DESCRIPTOR)] = DESCRIPTOR
     refuse(bytes(hidden), "unsupported", "parent")
-    refuse(make_vmdk(b""), "corrupt", "description is missing")
+    refuse(make_vmdk(b""), "unsupported", "only one part")
     refuse(make_vmdk(directory=1 << 40), "corrupt", "directory")
     refuse(make_vmdk()[:200], "corrupt", "cut short")
     refuse(make_stream_optimised(magic=b"\0\0\0\0"), "corrupt", "cut short")

@@ -28,10 +28,7 @@ from PySide6.QtWidgets import (
     QPushButton,
     QRadioButton,
     QSlider,
-    QSpinBox,
     QSplitter,
-    QTabWidget,
-    QTimeEdit,
     QToolBar,
     QToolButton,
     QVBoxLayout,
@@ -45,11 +42,13 @@ from ui.base.wizard import Wizard, WizardPage
 from ui.widgets.buttons import MenuButton, Segmented, button, icon_button
 from ui.widgets.cards import Card, ChoiceCard, EmptyState
 from ui.widgets.facts import FactGrid
+from ui.widgets.fields import SpinBox, TimeEdit
 from ui.widgets.labels import EditableLabel, ElidedLabel
 from ui.widgets.marks import Badge, Pill
 from ui.widgets.notice import Notice, toast
 from ui.widgets.progress import CapacityBar, TaskProgress
 from ui.widgets.search_field import SearchField
+from ui.widgets.tabs import Tabs
 from ui.widgets.thumbnail import Thumbnail
 from ui.widgets.views import TableView, TreeView
 
@@ -107,6 +106,8 @@ def table() -> TableView:
     view = TableView("Snapshots", "No snapshots yet.")
     model = QStandardItemModel(0, 5, view)
     model.setHorizontalHeaderLabels(["Name", "Created", "Type", "Size", "Made by"])
+    right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+    model.setHeaderData(3, Qt.Orientation.Horizontal, right, Qt.ItemDataRole.TextAlignmentRole)
     for row in range(6):
         cells = [
             QStandardItem(
@@ -117,7 +118,7 @@ def table() -> TableView:
             QStandardItem(size(int((row + 0.7) * 1.3 * GIB))),
             QStandardItem("Nightly"),
         ]
-        cells[3].setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        cells[3].setTextAlignment(right)
         model.appendRow(cells)
     view.setModel(model)
     view.setSortingEnabled(True)
@@ -131,7 +132,7 @@ def table() -> TableView:
 def tool_bar() -> QToolBar:
     bar = QToolBar("Main")
     bar.setMovable(False)
-    bar.setIconSize(QSize(16, 16))
+    bar.setIconSize(icons.BESIDE_TEXT)
     bar.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
     for icon, words, on in (
         ("plus", "New VM", True),
@@ -240,8 +241,7 @@ def main_window() -> QMainWindow:
     for name in ("File", "View", "Pool", "Server", "VM", "Storage", "Templates", "Tools", "Help"):
         window.menuBar().addMenu(name)
     window.addToolBar(tool_bar())
-    tabs = QTabWidget()
-    tabs.setDocumentMode(True)
+    tabs = Tabs("Tabs")
     for name in ("General", "Storage", "Networking", "Console", "Performance"):
         tabs.addTab(QWidget(), name)
     tabs.setCurrentIndex(tabs.addTab(snapshots_page(), "Snapshots"))
@@ -321,11 +321,12 @@ def button_rows() -> QWidget:
     tool.setText("Tool")
     tool.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
     tool.setMenu(QMenu(tool))
-    for made in (focused, checked, tool, icon_button("more", "More")):
-        row.addWidget(made)
+    for shown in (focused, checked, tool, icon_button("more", "More")):
+        row.addWidget(shown)
     row.addWidget(Segmented([("h", "Hourly"), ("d", "Daily"), ("w", "Weekly", "clock")], "How often", "d"))
     row.addStretch()
     card.content.addLayout(row)
+    card.content.addStretch()
     return card
 
 
@@ -348,10 +349,9 @@ def fields() -> QWidget:
     combo.addItems(["Take one on return", "Skip"])
     form.addRow("If a run was missed", combo)
     row = QHBoxLayout()
-    spin = QSpinBox()
-    spin.setValue(7)
-    row.addWidget(spin)
-    row.addWidget(QTimeEdit())
+    row.addWidget(SpinBox("Keep", 1, 99, 7))
+    row.addWidget(TimeEdit("At"))
+    row.addWidget(SpinBox("Memory", 1, 99, 4, " GiB"))
     row.addStretch()
     form.addRow("Keep the last", row)
     notes = QPlainTextEdit("Several lines")
@@ -516,7 +516,7 @@ def wizard() -> Wizard:
         WizardPage("Finish"),
     ]
     summary = Card("Nightly", raised=True)
-    summary.content.addWidget(FactGrid([("Machines", "3"), ("Next", "today 22:00, in 12 h")]))
+    summary.content.addWidget(FactGrid([("Machines", "3"), ("Next", "today 22:00, in 12 h")], "Summary", 64))
     summary.content.addStretch()
     made = Wizard("New snapshot schedule", pages, finish="Create schedule", summary=summary)
     for _page in range(3):

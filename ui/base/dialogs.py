@@ -14,7 +14,7 @@ import asyncio
 from collections.abc import Sequence
 
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import QGuiApplication, QIcon, QPainter, QPaintEvent
+from PySide6.QtGui import QGuiApplication, QIcon, QPainter, QPaintEvent, QShowEvent
 from PySide6.QtWidgets import (
     QDialog,
     QFrame,
@@ -32,6 +32,8 @@ from ui.base import fonts, icons, text
 MARGIN = 24
 GAP = 8
 GROUP = 16
+#: words that wrap are given this room at least, or Qt keeps height for a column as narrow as one word
+_LINE_WIDTH = 380
 
 #: (icon name, words) of one consequence
 Consequence = tuple[str, str]
@@ -100,13 +102,13 @@ class Dialog(QDialog):
         self._lay_out()
 
     def _lay_out(self) -> None:
-        rows = QVBoxLayout(self)
-        rows.setContentsMargins(MARGIN, MARGIN - 4, MARGIN, MARGIN - 4)
-        rows.setSpacing(GROUP)
-        rows.addWidget(self.heading)
-        rows.addLayout(self.content, 1)
-        rows.addSpacing(GAP)
-        rows.addLayout(self.buttons)
+        self._rows = QVBoxLayout(self)
+        self._rows.setContentsMargins(MARGIN, MARGIN - 4, MARGIN, MARGIN - 4)
+        self._rows.setSpacing(12)
+        self._rows.addWidget(self.heading)
+        self._rows.addLayout(self.content, 1)
+        self._rows.addSpacing(GAP)
+        self._rows.addLayout(self.buttons)
 
     def _add_primary(self, words: str, danger: bool) -> QPushButton:
         button = QPushButton(words)
@@ -116,6 +118,12 @@ class Dialog(QDialog):
         button.clicked.connect(self.accept)
         self.buttons.addWidget(button)
         return button
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Fit the height to words that wrap: Qt reserves room for them as if the dialog were narrow."""
+        super().showEvent(event)
+        if not self.testAttribute(Qt.WidgetAttribute.WA_Resized):
+            self.resize(self.width(), self._rows.totalHeightForWidth(self.width()))
 
     def set_problem(self, reason: str) -> None:
         """Why the primary button cannot be pressed; "" when it can."""
@@ -128,6 +136,7 @@ class Dialog(QDialog):
         """Add a line of words that wraps."""
         made = label(words, role)
         made.setWordWrap(True)
+        made.setMinimumWidth(_LINE_WIDTH)
         self.content.addWidget(made)
         return made
 
@@ -194,6 +203,7 @@ def _consequence(name: str, words: str) -> QWidget:
     line.setSpacing(GAP)
     said = label(words)
     said.setWordWrap(True)
+    said.setMinimumWidth(_LINE_WIDTH - 24)
     said.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Minimum)
     line.addWidget(IconLabel(name), 0, Qt.AlignmentFlag.AlignTop)
     line.addWidget(said, 1)
@@ -227,14 +237,12 @@ class ErrorDialog(Dialog):
         self.setAccessibleDescription(" ".join(filter(None, (why, what_to_do))))
 
     def _put_icon_beside_heading(self) -> None:
-        rows = self.layout()
-        assert isinstance(rows, QVBoxLayout)
-        rows.removeWidget(self.heading)
+        self._rows.removeWidget(self.heading)
         line = QHBoxLayout()
         line.setSpacing(GAP)
         line.addWidget(IconLabel("alert-bad", 20), 0, Qt.AlignmentFlag.AlignTop)
         line.addWidget(self.heading, 1)
-        rows.insertLayout(0, line)
+        self._rows.insertLayout(0, line)
 
     def _add_details(self, details: str) -> None:
         self.content.addWidget(self.details)

@@ -10,7 +10,7 @@ import ctypes
 from functools import cache
 
 from PySide6.QtCore import QByteArray, QRect, QRectF, QSize, Qt
-from PySide6.QtGui import QIcon, QIconEngine, QPainter, QPixmap
+from PySide6.QtGui import QGuiApplication, QIcon, QIconEngine, QPainter, QPixmap
 from PySide6.QtSvg import QSvgRenderer
 
 from ui.base import svg, theme
@@ -27,6 +27,8 @@ ALIASES = {
     "zoom": "zoom-in",
 }
 LOGO = "stillframe"
+#: the icon size of buttons with words: Qt leaves 4 px between them, and an icon wider than high has room after it
+BESIDE_TEXT = QSize(20, 16)
 
 
 def names() -> tuple[str, ...]:
@@ -124,6 +126,19 @@ def _cached(colours: Colours, name: str, tone: str, side: int, dpr: float, disab
     return picture
 
 
+def _with_gap(picture: QPixmap, width: int) -> QPixmap:
+    """``picture`` with room after it, up to ``width`` pixels: see :data:`BESIDE_TEXT`."""
+    wider = QPixmap(width, picture.height())
+    wider.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(wider)
+    from_left = QGuiApplication.layoutDirection() == Qt.LayoutDirection.LeftToRight
+    whole = QRect(0, 0, picture.width(), picture.height())
+    painter.drawPixmap(whole.translated(0 if from_left else width - picture.width(), 0), picture, picture.rect())
+    painter.end()
+    wider.setDevicePixelRatio(picture.devicePixelRatio())
+    return wider
+
+
 class _Engine(QIconEngine):
     """Draws one icon in whatever colours are current."""
 
@@ -146,11 +161,11 @@ class _Engine(QIconEngine):
 
     def scaledPixmap(self, size: QSize, mode: QIcon.Mode, _state: QIcon.State, scale: float) -> QPixmap:
         side = max(1, round(min(size.width(), size.height()) * scale))
-        return _drawn(self._name, self._tone, side, scale, mode)
+        picture = _drawn(self._name, self._tone, side, scale, mode)
+        return picture if size.width() <= size.height() else _with_gap(picture, round(size.width() * scale))
 
     def actualSize(self, size: QSize, _mode: QIcon.Mode, _state: QIcon.State) -> QSize:
-        side = min(size.width(), size.height())
-        return QSize(side, side)
+        return QSize(size.width(), min(size.width(), size.height()))
 
     def clone(self) -> QIconEngine:
         made = _Engine(self._name, self._tone)

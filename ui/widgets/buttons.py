@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QAction, QFontMetrics, QIcon
-from PySide6.QtWidgets import QButtonGroup, QFrame, QHBoxLayout, QMenu, QPushButton, QToolButton, QWidget
+from PySide6.QtWidgets import QButtonGroup, QFrame, QHBoxLayout, QMenu, QPushButton, QSizePolicy, QToolButton, QWidget
 
 from ui.base import fonts, icons
 
@@ -28,6 +28,7 @@ def button(words: str, icon: str = "", kind: str = "", parent: QWidget | None = 
         raise ValueError(f"no button is {kind!r}")
     if icon:
         made.setIcon(_on(kind, icons.icon(icon)))
+        made.setIconSize(icons.BESIDE_TEXT)
     if kind == "link":
         made.setCursor(Qt.CursorShape.PointingHandCursor)
     made.setAutoDefault(False)
@@ -69,6 +70,7 @@ class ActionButton(QPushButton):
             self.setFlat(True)
         elif kind:
             self.setProperty(kind, True)
+        self.setIconSize(icons.BESIDE_TEXT)
         self.setAutoDefault(False)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.clicked.connect(lambda: self._action.trigger())
@@ -93,6 +95,7 @@ class MenuButton(QPushButton):
         self.setProperty("menu", True)
         if icon:
             self.setIcon(icons.icon(icon))
+            self.setIconSize(icons.BESIDE_TEXT)
         self.setMenu(menu)
         self.setAutoDefault(False)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
@@ -120,6 +123,7 @@ class Segmented(QFrame):
             raise ValueError("a switch needs a choice")
         self.setProperty("segmented", True)
         self.setAccessibleName(name)
+        self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
         self._keys = [choice[0] for choice in choices]
         self._group = QButtonGroup(self)
         row = QHBoxLayout(self)
@@ -139,9 +143,10 @@ class Segmented(QFrame):
         made.setAutoDefault(False)
         made.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         wide = QFontMetrics(fonts.font(strong=True)).horizontalAdvance(words)
-        made.setMinimumWidth(wide + 24 + (22 if icon else 0))
+        made.setMinimumWidth(wide + 24 + (26 if icon else 0))
         if icon:
             made.setIcon(icons.icon(icon))
+            made.setIconSize(icons.BESIDE_TEXT)
         return made
 
     def current(self) -> str:

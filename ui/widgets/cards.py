@@ -24,7 +24,9 @@ class Card(QFrame):
         self.content.setSpacing(GAP)
         if title:
             self.setAccessibleName(title)
-            self.content.addWidget(label(title, "strong"))
+            heading = label(title, "strong")
+            heading.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+            self.content.addWidget(heading)
 
 
 class ChoiceCard(QAbstractButton):

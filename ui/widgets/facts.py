@@ -23,7 +23,9 @@ class FactGrid(QWidget):
     ``set_facts`` keeps the rows it can, so a selection in a value survives an update of another.
     """
 
-    def __init__(self, facts: Sequence[Fact] = (), name: str = "", parent: QWidget | None = None) -> None:
+    def __init__(
+        self, facts: Sequence[Fact] = (), name: str = "", label_width: int = 88, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
         self.setAccessibleName(name)
         self._rows: dict[str, tuple[QLabel, ValueLabel | QWidget]] = {}
@@ -31,7 +33,7 @@ class FactGrid(QWidget):
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setHorizontalSpacing(16)
         self._grid.setVerticalSpacing(0)
-        self._grid.setColumnMinimumWidth(0, round(88 * fonts.scale()))
+        self._grid.setColumnMinimumWidth(0, round(label_width * fonts.scale()))
         self._grid.setColumnStretch(1, 1)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         self.set_facts(facts)

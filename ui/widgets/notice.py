@@ -16,6 +16,7 @@ from ui.widgets.buttons import button, icon_button
 #: how long a toast stays, in milliseconds: three seconds and a little more for each word
 _STAY, _STAY_PER_WORD = 3000, 250
 _TOAST_WIDTH = 380
+_LINE = 24
 _EDGE = 16
 
 
@@ -41,19 +42,24 @@ class Notice(QFrame):
         super().__init__(parent)
         self._mark = IconLabel("alert-info")
         self._sentence = label("")
+        self._mark.setFixedHeight(_LINE)
         self._sentence.setWordWrap(True)
+        self._sentence.setContentsMargins(0, 4, 0, 4)
         self._sentence.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self.act = button("", kind="link")
+        self.act.setMinimumHeight(_LINE)
         self.act.clicked.connect(self.acted)
         self.close_button = icon_button("close", "Dismiss")
+        self.close_button.setFixedSize(_LINE, _LINE)
+        self.close_button.setProperty("small", True)
         self.close_button.setVisible(dismissible)
         self.close_button.clicked.connect(self.dismiss)
         row = QHBoxLayout(self)
-        row.setContentsMargins(12, 8, 8 if dismissible else 12, 8)
+        row.setContentsMargins(12, 6, 8 if dismissible else 12, 6)
         row.setSpacing(GAP)
         row.addWidget(self._mark, 0, Qt.AlignmentFlag.AlignTop)
-        row.addWidget(self._sentence, 1)
-        row.addWidget(self.act, 0, Qt.AlignmentFlag.AlignVCenter)
+        row.addWidget(self._sentence, 1, Qt.AlignmentFlag.AlignTop)
+        row.addWidget(self.act, 0, Qt.AlignmentFlag.AlignTop)
         row.addWidget(self.close_button, 0, Qt.AlignmentFlag.AlignTop)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Maximum)
         self.say(sentence, tone, act)
@@ -110,7 +116,7 @@ class Toast(Notice):
 
     def rise(self) -> None:
         """Appear."""
-        self.adjustSize()
+        self.resize(self.width(), self.heightForWidth(self.width()))
         place = self._place()
         self.move(place + QPoint(0, 12))
         self.show()

@@ -9,18 +9,29 @@ from __future__ import annotations
 from typing import Protocol
 
 from PySide6.QtCore import QAbstractItemModel, QEvent, QModelIndex, QPersistentModelIndex, QPoint, QRect, QRectF, Qt
-from PySide6.QtGui import QColor, QGuiApplication, QKeyEvent, QKeySequence, QMouseEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import (
+    QColor,
+    QGuiApplication,
+    QHelpEvent,
+    QKeyEvent,
+    QKeySequence,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+)
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
     QMenu,
     QStyleOptionViewItem,
     QTableView,
+    QToolTip,
     QTreeView,
     QWidget,
 )
 
-from ui.base import fonts, theme
+from ui.base import fonts, text, theme
 
 ROW = 28
 TREE_ROW = 24
@@ -49,6 +60,20 @@ def _paint_row(painter: QPainter, row: QRect, *, chosen: bool, pointed: bool, ri
     plane = QRectF(row).adjusted(_INSET + inset, inset, -_INSET - inset, -inset)
     painter.drawRoundedRect(plane, 4, 4)
     painter.restore()
+
+
+def _tell_whole(view: QAbstractItemView, event: QHelpEvent) -> bool:
+    """Show the whole of a cell that does not fit as its tooltip. False: it fits, or has a tooltip of its own."""
+    index = view.indexAt(event.pos())
+    if not index.isValid() or index.data(Qt.ItemDataRole.ToolTipRole):
+        return False
+    option = QStyleOptionViewItem()
+    view.initViewItemOption(option)
+    needed = view.itemDelegateForIndex(index).sizeHint(option, index).width()
+    if needed <= view.visualRect(index).width():
+        return False
+    QToolTip.showText(event.globalPos(), text.tooltip(str(index.data() or "")), view)
+    return True
 
 
 class _Ring:
@@ -117,6 +142,11 @@ class TableView(QTableView):
         order = sorted(range(header.count()), key=header.visualIndex)
         shown = [column for column in order if not header.isSectionHidden(column)]
         return _selected_text(self, shown) if shown else ""
+
+    def viewportEvent(self, event: QEvent) -> bool:
+        if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip and _tell_whole(self, event):
+            return True
+        return super().viewportEvent(event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.matches(QKeySequence.StandardKey.Copy):
@@ -189,6 +219,11 @@ class TreeView(QTreeView):
         self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.setAllColumnsShowFocus(True)
         self.setExpandsOnDoubleClick(False)
+
+    def viewportEvent(self, event: QEvent) -> bool:
+        if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip and _tell_whole(self, event):
+            return True
+        return super().viewportEvent(event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         self._ring.by_keyboard = True

@@ -76,8 +76,12 @@ async def switch_disks(guest: Guest, switches: Sequence[DiskSwitch]) -> SwitchFa
     try:
         for switch, _, node in plan:
             options = image_node(node, switch.overlay, "qcow2", read_only=False, overlay=True)
-            await guest.execute("blockdev-add", options)
-            added.append(node)
+            added.append(node)  # before the answer: we may be cancelled while we wait for it
+            try:
+                await guest.execute("blockdev-add", options)
+            except DriverError:
+                added.pop()
+                raise
         actions = [
             {"type": "blockdev-snapshot", "data": {"node": active.node, "overlay": node}} for _, active, node in plan
         ]
@@ -100,12 +104,17 @@ async def change_medium(guest: Guest, device: str, iso: Path | None) -> None:
 
     :raise DriverError: as `Guest.execute`.
     """
+    await _to_the_end(_change_medium(guest, device, iso))
+
+
+async def _change_medium(guest: Guest, device: str, iso: Path | None) -> None:
+    if iso is None:
+        await _swap_medium(guest, device, None)
+        return
     node = _new_node(device)
-    if iso is not None:
-        await guest.execute("blockdev-add", image_node(node, iso, "raw", read_only=True))
-    await _to_the_end(_swap_medium(guest, device, node if iso is not None else None))
-    if iso is not None:
-        guest.images[device] = ActiveImage(node, iso)
+    await guest.execute("blockdev-add", image_node(node, iso, "raw", read_only=True))
+    await _swap_medium(guest, device, node)
+    guest.images[device] = ActiveImage(node, iso)
 
 
 async def _swap_medium(guest: Guest, device: str, node: str | None) -> None:

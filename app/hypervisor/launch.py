@@ -21,6 +21,9 @@ _FIRST_DESCRIPTOR = 10
 _LOG_LIMIT = 1024 * 1024
 _END_TIMEOUT = 10.0
 _BACKLOG = 4
+_HINT_LINES = 3
+_PROGRAM = re.compile(r"^\S*qemu\S*: ")
+_OPTION = re.compile(r"^-[a-z]+ (\{.*\}|\S+): ")
 
 
 async def launch(
@@ -43,9 +46,13 @@ async def launch(
         raise
     try:
         await guest.connect(GREETING_TIMEOUT)
+        run.vnc.chmod(0o600)  # the one socket QEMU makes itself, with the rights the umask leaves
         await guest.refresh()
     except DriverError as error:
         raise await start_error(guest, error) from error
+    except OSError as error:
+        await guest.abandon()
+        raise DriverError(f"QEMU could not be started: {error}", cause="start") from error
     except BaseException:
         await guest.abandon()
         raise
@@ -72,13 +79,19 @@ async def start_error(guest: Guest, error: DriverError) -> DriverError:
 
 
 def sentence(words: str) -> str:
-    """QEMU's last complaint without the program's name and the option it is about; "" if it did not complain."""
-    for line in reversed(words.splitlines()):
-        text = re.sub(r"^\S*qemu\S*: ", "", line.strip())
-        if not text or text.startswith(("warning:", "info:")):
+    """QEMU's first complaint with the hint that follows it, "" if it did not complain.
+
+    Left out are the program's name, the option it is about, and warnings. Later complaints are consequences.
+    """
+    parts: list[str] = []
+    for line in filter(None, map(str.strip, words.splitlines())):
+        text = _PROGRAM.sub("", line)
+        if text.startswith(("warning:", "info:")):
             continue
-        return re.sub(r"^-[a-z]+ (\{.*\}|\S+): ", "", text)
-    return ""
+        if parts and text != line:
+            break
+        parts.append(_OPTION.sub("", text))
+    return " ".join(part if part.endswith((".", "?", "!")) else part + "." for part in parts[:_HINT_LINES])
 
 
 def _spawn(

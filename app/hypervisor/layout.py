@@ -114,8 +114,7 @@ class Layout:
             run = self._run_folder(uuid)
             run.folder.mkdir(mode=0o700, exist_ok=True)
             _check_private(run.folder)
-            self.clean(run)
-            run.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _empty(run)
         except OSError as error:
             raise DriverError(f"The guest's folders could not be made: {error}", cause="start") from error
         return run
@@ -140,9 +139,7 @@ class Layout:
 
     def clean(self, run: RunPaths) -> None:
         """Remove the run folder with everything we or QEMU put in it."""
-        for name in RUN_FILES:
-            with contextlib.suppress(FileNotFoundError):
-                (run.folder / name).unlink()
+        _empty(run)
         with contextlib.suppress(OSError):
             run.folder.rmdir()
             if run.folder.parent != self._run:
@@ -206,6 +203,12 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _empty(run: RunPaths) -> None:
+    for name in RUN_FILES:
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            (run.folder / name).unlink()
 
 
 def _check_private(folder: Path) -> None:

@@ -19,6 +19,9 @@ async def test_started_guest_runs_and_writes_its_disk(driver: QemuDriver, folder
     assert driver.state(spec.uuid) == "running"
     assert (await events.next("running")).reason == "started"
     tick = await ticks(driver, spec.uuid)
+    for socket in (driver.console_socket(spec.uuid), driver.serial_socket(spec.uuid)):
+        assert socket.stat().st_mode & 0o777 == 0o600
+        assert socket.parent.stat().st_mode & 0o777 == 0o700
     await driver.kill(spec.uuid)
     assert driver.state(spec.uuid) == "absent"
     assert (await events.next("stopped")).reason == "host-qmp-quit"

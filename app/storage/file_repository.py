@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -158,16 +158,18 @@ class FileRepository(ImageChains):
         :raise StorageError: in_use, if an image that stays needs one of them (nothing is changed then); io.
         """
         doomed = {checked(image_id) for image_id in image_ids}
-        for parent_id, children in self.children_map().items():
-            if parent_id in doomed and children - doomed:
-                child = self.image_path(min(children - doomed))
+        children = self.children_map()
+        for parent_id in sorted(doomed & children.keys()):
+            staying = children[parent_id] - doomed
+            if staying:
+                child = self.image_path(min(staying))
                 raise StorageError.in_use(f"{self.image_path(parent_id)} cannot be removed: {child} is based on it.")
-        self._move_to_trash(doomed)
+        self._move_to_trash(_leaves_first(doomed, children))
         self.empty_trash()
 
     def _move_to_trash(self, image_ids: Iterable[str]) -> None:
         try:
-            for image_id in sorted(image_ids):
+            for image_id in image_ids:
                 for path in (self.image_path(image_id), self.memory_path(image_id)):
                     with contextlib.suppress(FileNotFoundError):
                         path.replace(self._trash / path.name)
@@ -266,6 +268,18 @@ class FileRepository(ImageChains):
         async with image_build.published(self.image_path(target_id)) as part:
             await qemu_img.convert(source, "qcow2", part, progress=progress, cancel=cancel, follow_parent=True)
             image_build.expect_size(part, self.virtual_size(source_id))
+
+
+def _leaves_first(image_ids: Set[str], children: Mapping[str, Set[str]]) -> list[str]:
+    """So ordered that an image still there always has its parent, wherever the removal is interrupted."""
+    ordered: list[str] = []
+    remaining = set(image_ids)
+    while remaining:
+        leaves = {image_id for image_id in remaining if not remaining & children.get(image_id, frozenset())}
+        leaves = leaves or set(remaining)  # images in a circle have no order
+        ordered += sorted(leaves)
+        remaining -= leaves
+    return ordered
 
 
 def _remove_parts(folder: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from app import crash_points
 from app.storage.errors import StorageError
 from app.storage.file_repository import FileRepository
 
@@ -330,6 +331,25 @@ def test_a_discard_that_fails_can_be_repeated(
         repository.discard(ids)
     assert caught.value.cause == "io"
     monkeypatch.delenv("STILLFRAME_FAIL_AT")
+    repository.discard(ids)
+    assert _files(repository) == set()
+
+
+def test_a_removal_that_stops_half_way_leaves_whole_chains(
+    repository: FileRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = _chain(repository, 6)
+    for trashed in range(1, 6):
+        crash_points.reset()
+        monkeypatch.setenv("STILLFRAME_FAIL_AT", "storage.image_trashed:1:eio")
+        with pytest.raises(StorageError):
+            repository.discard(ids)
+        assert repository.image_ids() == sorted(ids[: 6 - trashed])
+
+
+def test_images_in_a_circle_can_be_removed(repository: FileRepository) -> None:
+    _, middle, leaf = ids = _chain(repository, 3)
+    _set_parent(repository, middle, f"{leaf}.qcow2")
     repository.discard(ids)
     assert _files(repository) == set()
 

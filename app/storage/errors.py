@@ -16,7 +16,6 @@ _CAUSES: dict[int, Cause] = {
     errno.ENOTDIR: "missing",
     errno.EEXIST: "in_use",
     errno.EBUSY: "in_use",
-    errno.ETXTBSY: "in_use",
 }
 
 

@@ -103,28 +103,13 @@ class _Parser:
         return StorageError.corrupt(f"{self.name} is damaged: {reason}.")
 
     def parse(self) -> Qcow2Header:
-        (
-            _,
-            version,
-            name_offset,
-            name_length,
-            cluster_bits,
-            size,
-            crypt,
-            l1_entries,
-            l1_offset,
-            refcounts,
-            _,
-            snaps,
-            _,
-        ) = _V2.unpack_from(self.data)
+        _, version, name_offset, name_length, cluster_bits, size, crypt, *tables = _V2.unpack_from(self.data)
+        l1_entries, l1_offset, refcounts, _, snapshots, _ = tables
         if version not in (2, 3):
-            raise StorageError.unsupported(
-                f"{self.name} is a qcow image of version {version}; versions 2 and 3 are read."
-            )
-        incompatible, length = self._version_3_fields() if version == 3 else (0, _V2.size)
+            raise StorageError.unsupported(f"{self.name} is a qcow image of version {version}; 2 and 3 are read.")
+        features, length = self._version_3_fields() if version == 3 else (0, _V2.size)
         extensions = self._extensions(length, name_offset)
-        self._check_tables(size, cluster_bits, l1_entries, l1_offset, refcounts, bool(incompatible & _EXTENDED_L2))
+        self._check_tables(size, cluster_bits, l1_entries, l1_offset, refcounts, bool(features & _EXTENDED_L2))
         return Qcow2Header(
             version=version,
             virtual_size=size,
@@ -132,14 +117,14 @@ class _Parser:
             cluster_bits=cluster_bits,
             backing_file=self._backing_file(name_offset, name_length),
             backing_format=_text(extensions.get(_BACKING_FORMAT)),
-            data_file=bool(incompatible & _DATA_FILE),
+            data_file=bool(features & _DATA_FILE),
             data_file_name=_text(extensions.get(_DATA_FILE_NAME)),
-            dirty=bool(incompatible & _DIRTY),
-            corrupt=bool(incompatible & _CORRUPT),
-            extended_l2=bool(incompatible & _EXTENDED_L2),
+            dirty=bool(features & _DIRTY),
+            corrupt=bool(features & _CORRUPT),
+            extended_l2=bool(features & _EXTENDED_L2),
             encrypted=crypt != 0,
-            snapshot_count=snaps,
-            unknown_features=_unknown_features(incompatible, extensions.get(_FEATURE_NAMES, b"")),
+            snapshot_count=snapshots,
+            unknown_features=_unknown_features(features, extensions.get(_FEATURE_NAMES, b"")),
             l1_offset=l1_offset,
             l1_entries=l1_entries,
         )

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from app.api import SR, VM, Failure, Host, Message, MessageClass, Pool, Ref
-from app.api.failure import storage_failure
+from app.api.failure import not_allowed, storage_failure
 from app.hypervisor.driver import Driver
+from app.log import get
 from app.storage.file_repository import FileRepository
 from app.storage.iso_repository import IsoRepository
-from app.storage.journal import Journal
+from app.storage.journal import Entry, Journal
 from app.store import Store, Transaction
 
 Clock = Callable[[], datetime]
+Recovery = Callable[["Context", Entry], Awaitable[None]]
+"""Completes or undoes an interrupted change from its journal entry, and ends the entry. Safe to repeat."""
+log = get(__name__)
 
 
 def utc_now() -> datetime:
@@ -38,6 +42,9 @@ class Context:
     screenshots: Path
     now: Clock = utc_now
     repositories: dict[str, FileRepository | IsoRepository] = field(default_factory=dict)
+    recoveries: dict[str, Recovery] = field(default_factory=dict)
+    unsettled: dict[str, list[Entry]] = field(default_factory=dict)
+    expected_stops: set[str] = field(default_factory=set)
     background: set[asyncio.Task[None]] = field(default_factory=set)
     _locks: dict[str, asyncio.Lock] = field(default_factory=dict)
 
@@ -59,10 +66,25 @@ class Context:
 
     @asynccontextmanager
     async def alone_with(self, vm: str) -> AsyncIterator[None]:
-        """One change of a VM's disks or process at a time; the others wait their turn."""
+        """One change of a VM's disks or process at a time; the others wait their turn.
+
+        :raise Failure: an earlier change could not be completed or undone, and still cannot.
+        """
         lock = self._locks.setdefault(vm, asyncio.Lock())
         async with lock:
+            for entry in self.unsettled.pop(vm, []):
+                await self.settle(vm, entry)
+            if vm in self.unsettled:
+                raise not_allowed("An earlier operation on this VM is still unsettled; see the log")
             yield
+
+    async def settle(self, vm: str, entry: Entry) -> None:
+        """Complete or undo an interrupted change now, or remember that it has to be before the next one."""
+        try:
+            await self.recoveries[entry.op](self, entry)
+        except Failure as failure:
+            log.error("an interrupted change cannot be settled yet", op=entry.op, vm=vm, error=str(failure))
+            self.unsettled.setdefault(vm, []).append(entry)
 
     def post(
         self, tx: Transaction, name: str, priority: int, vm: str, body: str, cls: MessageClass = MessageClass.VM

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 
-from app.api import SR, VBD, VDI, VM, Failure, Ref, VDIType, VMOperation
+from app.api import SR, VBD, VDI, VM, Failure, VDIType, VMOperation
 from app.ops.context import Context
 from app.ops.rules import allowed_operations, sr_operations, vbd_operations, vdi_operations, why_not
 from app.ops.task import current
@@ -59,10 +59,10 @@ def _refusals(context: Context, claims: Sequence[Claim]) -> Iterator[Failure]:
 
 def _set_operations(context: Context, ref: str, operations: dict[str, VMOperation]) -> None:
     context.store.publish(VM, ref, current_operations=operations)
-    refresh_vm(context, Ref(ref))
+    refresh_vm(context, ref)
 
 
-def refresh_vm(context: Context, ref: Ref[VM]) -> None:
+def refresh_vm(context: Context, ref: str) -> None:
     """Publish what is possible on a VM, its drives and disks now."""
     store = context.store
     vm = store.find(VM, ref)

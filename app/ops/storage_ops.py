@@ -1,0 +1,184 @@
+"""SR and VDI messages: scan, create, destroy, inspect and import of disk images."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from app import crash_points
+from app.api import SR, VBD, VDI, Failure, Ref, SRCalls, VDICalls, VDIType
+from app.api.failure import invalid_value, not_allowed
+from app.ops.context import Context, Operations
+from app.ops.images import begin_discard, finish_discard, release
+from app.ops.locking import refresh_vdi
+from app.ops.records import check_name, from_client
+from app.ops.task import current
+from app.ops.translate import failures
+from app.storage.inspection import inspect
+
+SECTOR: Final = 512
+LEAST_SIZE: Final = 1 << 20
+
+
+class SROps(Operations, SRCalls):
+    """Storage repositories."""
+
+    async def scan(self, sr: Ref[SR]) -> None:
+        await scan(self.context, sr)
+
+    async def update(self, sr: Ref[SR]) -> None:
+        self.store.get(SR, sr)
+        update_space(self.context, sr)
+
+
+class VDIOps(Operations, VDICalls):
+    """Disks."""
+
+    async def create(self, record: Mapping[str, Any]) -> Ref[VDI]:
+        vdi = from_client(VDI, record, required=("SR", "virtual_size"))
+        check_name(vdi.name_label)
+        files = self.context.files(vdi.SR)
+        if vdi.type not in (VDIType.user, VDIType.system):
+            raise invalid_value("type", vdi.type.value)
+        size = -(-max(vdi.virtual_size, LEAST_SIZE) // SECTOR) * SECTOR
+        image = files.new_id()
+        with failures():
+            entry = begin_discard(self.context, [(vdi.SR, image)])
+            try:
+                files.create(image, size)
+                crash_points.reach("vdi_create.image_written")
+                ref = record_disk(self.context, vdi, image, size)
+            finally:
+                finish_discard(self.context, entry)
+        return ref
+
+    async def destroy(self, vdi: Ref[VDI]) -> None:
+        record = self.store.get(VDI, vdi)
+        require_free(self.context, vdi, record)
+        with self.store.transaction() as tx:
+            tx.delete_all(VBD, record.VBDs)
+            entry = begin_discard(self.context, release(self.context, tx, vdi))
+        crash_points.reach("vdi_destroy.recorded")
+        finish_discard(self.context, entry)
+        update_space(self.context, record.SR)
+
+    async def inspect_file(self, path: str) -> Mapping[str, str]:
+        with failures():
+            facts = await asyncio.to_thread(inspect, _absolute(path))
+        return {
+            "format": facts.format,
+            "virtual_size": str(facts.virtual_size),
+            "file_size": str(facts.file_size),
+        }
+
+    async def import_file(self, sr: Ref[SR], path: str, new_name: str) -> Ref[VDI]:
+        files, source = self.context.files(sr), _absolute(path)
+        check_name(new_name)
+        image = files.new_id()
+        task = current()
+        with failures():
+            facts = await asyncio.to_thread(inspect, source)
+            entry = begin_discard(self.context, [(sr, image)])
+            try:
+                work = files.import_image(source, facts.format, image, progress=task.progress)
+                await task.unless_cancelled(work)
+                crash_points.reach("vdi_import.image_written")
+                task.point_of_no_return()
+                vdi = VDI(name_label=new_name, SR=sr, name_description=f"Imported from {source.name}")
+                ref = record_disk(self.context, vdi, image, files.virtual_size(image))
+            finally:
+                finish_discard(self.context, entry)
+        return ref
+
+
+def record_disk(context: Context, vdi: VDI, image: str, size: int) -> Ref[VDI]:
+    """Record a new disk whose image is written."""
+    used = context.files(vdi.SR).physical_utilisation(image)
+    with context.store.transaction() as tx:
+        ref = tx.create(VDI(
+            name_label=vdi.name_label, name_description=vdi.name_description, SR=vdi.SR, virtual_size=size,
+            physical_utilisation=used, type=vdi.type, sharable=vdi.sharable, read_only=vdi.read_only,
+            other_config=vdi.other_config, xenstore_data=vdi.xenstore_data, sm_config=vdi.sm_config, tags=vdi.tags,
+            location=image,
+        ))  # fmt: skip
+    refresh_vdi(context, ref)
+    update_space(context, vdi.SR)
+    return ref
+
+
+def require_free(context: Context, ref: Ref[VDI], vdi: VDI) -> None:
+    """:raise Failure: the disk is held, or is no disk that can be destroyed."""
+    if not vdi.managed:
+        raise Failure("VDI_NOT_MANAGED", ref)
+    context.files(vdi.SR)
+    if any(context.store.get(VBD, vbd).currently_attached for vbd in vdi.VBDs):
+        raise Failure("VDI_IN_USE", ref, "destroy")
+    if vdi.type is VDIType.suspend:
+        raise not_allowed("A memory image goes with its VM or snapshot")
+
+
+async def scan(context: Context, sr: str) -> None:
+    """Bring the records of a repository in step with its files. :raise Failure: the folder cannot be read."""
+    record = context.store.get(SR, sr)
+    if record.type == "iso":
+        await _scan_isos(context, Ref(sr))
+    else:
+        await _scan_disks(context, Ref(sr))
+    update_space(context, sr)
+
+
+async def _scan_isos(context: Context, sr: Ref[SR]) -> None:
+    with failures():
+        found = {iso.location: iso for iso in await asyncio.to_thread(context.isos(sr).list_images)}
+    known = {vdi.location: ref for ref, vdi in context.store.all(VDI).items() if sr == vdi.SR}
+    with context.store.transaction() as tx:
+        for location, iso in found.items():
+            facts: dict[str, Any] = {"virtual_size": iso.size, "physical_utilisation": iso.size, "missing": False}
+            if location in known:
+                tx.update(VDI, known[location], **facts)
+            else:
+                tx.create(VDI(name_label=location, location=location, SR=sr, read_only=True, **facts))
+        for location, ref in known.items():
+            if location not in found:
+                # In a drive it stays, marked, so that the VM's record still tells what it wants.
+                if context.store.get(VDI, ref).VBDs:
+                    tx.update(VDI, ref, missing=True)
+                else:
+                    tx.delete(VDI, ref)
+
+
+async def _scan_disks(context: Context, sr: Ref[SR]) -> None:
+    files = context.files(sr)
+    mine = {ref: vdi for ref, vdi in context.store.all(VDI).items() if sr == vdi.SR and vdi.type is not VDIType.suspend}
+    with context.store.transaction() as tx:
+        for ref, vdi in mine.items():
+            exists = files.exists(vdi.location)
+            used = files.physical_utilisation(vdi.location) if exists else 0
+            tx.update(VDI, ref, missing=not exists, physical_utilisation=used)
+
+
+def update_space(context: Context, sr: str) -> None:
+    """Refresh the space figures of a repository; a folder that cannot be read leaves them at -1."""
+    if context.store.find(SR, sr) is None or sr not in context.repositories:
+        return
+    mine = [vdi for vdi in context.store.all(VDI).values() if sr == vdi.SR]
+    figures: dict[str, int] = {"virtual_allocation": sum(vdi.virtual_size for vdi in mine if vdi.managed)}
+    if context.store.get(SR, sr).type != "iso":
+        try:
+            with failures():
+                usage = context.files(sr).usage()
+            figures |= {"physical_size": usage.physical_size, "physical_utilisation": usage.physical_utilisation}
+        except Failure:
+            figures |= {"physical_size": -1, "physical_utilisation": -1}
+    else:
+        used = sum(vdi.physical_utilisation for vdi in mine)
+        figures |= {"physical_size": used, "physical_utilisation": used}
+    context.store.publish(SR, sr, **figures)
+
+
+def _absolute(path: str) -> Path:
+    if not path or "\0" in path or not Path(path).is_absolute():
+        raise invalid_value("path", path)
+    return Path(path)

@@ -1,0 +1,112 @@
+"""VM.destroy and VM.uninstall: remove VMs, templates and snapshots, with or without their disks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import AbstractAsyncContextManager
+
+from app import crash_points
+from app.api import (
+    VBD,
+    VDI,
+    VIF,
+    VM,
+    Console,
+    Ref,
+    VBDType,
+    VMCalls,
+    VMGuestMetrics,
+    VMMetrics,
+    VMOperation,
+    VMPowerState,
+)
+from app.api.types import is_null
+from app.ops.context import Context, Operations
+from app.ops.images import begin_discard, finish_discard, release_all
+from app.ops.locking import operation, refresh_vdi, refresh_vm
+from app.ops.power_state import drop_memory_image, mark_down
+from app.ops.screenshots import drop_blobs, remove_files
+from app.ops.task import current
+from app.ops.translate import failures
+from app.ops.vm_power import stop_guest
+from app.store import Transaction
+
+
+class VMDestroyOps(Operations, VMCalls):
+    """Removing VMs."""
+
+    async def destroy(self, vm: Ref[VM]) -> None:
+        async with operation(self.context, (vm, VMOperation.destroy)), self._alone(vm):
+            await remove(self.context, [vm], with_disks=False)
+
+    async def uninstall(self, vm: Ref[VM], with_snapshots: bool = False) -> None:
+        record = self.store.get(VM, vm)
+        if record.power_state in (VMPowerState.Running, VMPowerState.Paused):
+            async with operation(self.context, (vm, VMOperation.hard_shutdown)), self._alone(vm):
+                await stop_guest(self.context, vm)
+                with self.store.transaction() as tx:
+                    mark_down(self.context, tx, vm)
+        doomed = [vm, *(sorted(record.snapshots) if with_snapshots else ())]
+        claims = [(ref, VMOperation.destroy) for ref in doomed]
+        async with operation(self.context, *claims), self._alone(vm):
+            await remove(self.context, doomed, with_disks=True)
+
+    def _alone(self, vm: Ref[VM]) -> AbstractAsyncContextManager[None]:
+        record = self.store.get(VM, vm)
+        return self.context.alone_with(record.snapshot_of if record.is_a_snapshot else vm)
+
+
+async def remove(context: Context, vms: Iterable[Ref[VM]], *, with_disks: bool) -> None:
+    """Take the records out in one transaction, and free the disks they own if asked to."""
+    doomed = list(vms)
+    current().point_of_no_return()
+    uuids = [context.store.get(VM, vm).uuid for vm in doomed if not context.store.get(VM, vm).is_a_snapshot]
+    with context.store.transaction() as tx:
+        owned: list[str] = []
+        dropped: list[tuple[str, str]] = []
+        pictures = []
+        relatives: set[str] = set()
+        for vm in doomed:
+            record = tx.get(VM, vm)
+            relatives |= {record.snapshot_of, record.parent, *record.children, *record.snapshots}
+            pictures += drop_blobs(context, tx, record)
+            owned += _owned_disks(tx, vm)
+            dropped += drop_memory_image(context, tx, vm)
+            _remove_records(tx, vm)
+        freed = release_all(context, tx, owned) if with_disks else []
+        entry = begin_discard(context, [*dropped, *freed])
+    crash_points.reach("vm_destroy.recorded")
+    finish_discard(context, entry)
+    remove_files(pictures)
+    for uuid in uuids:
+        with failures():
+            await context.driver.forget(uuid)
+    for relative in relatives:
+        refresh_vm(context, relative)
+    if not with_disks:
+        for vdi in owned:
+            refresh_vdi(context, vdi)
+
+
+def _owned_disks(tx: Transaction, vm: str) -> list[str]:
+    """The disks that go with the VM: its own, and held by nothing else."""
+    found: list[str] = []
+    for vbd_ref in tx.get(VM, vm).VBDs:
+        vbd = tx.get(VBD, vbd_ref)
+        if vbd.type is VBDType.Disk and "owner" in vbd.other_config and not is_null(vbd.VDI):
+            vdi = tx.get(VDI, vbd.VDI)
+            if vdi.VBDs == {vbd_ref}:
+                found.append(vbd.VDI)
+    return found
+
+
+def _remove_records(tx: Transaction, vm: Ref[VM]) -> None:
+    record = tx.get(VM, vm)
+    tx.delete_all(VBD, record.VBDs)
+    tx.delete_all(VIF, record.VIFs)
+    tx.delete_all(Console, record.consoles)
+    tx.delete(VMMetrics, record.metrics)
+    tx.delete(VMGuestMetrics, record.guest_metrics)
+    for child in record.children:
+        tx.update(VM, child, parent=record.parent)
+    tx.delete(VM, vm)

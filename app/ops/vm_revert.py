@@ -1,0 +1,213 @@
+"""VM.revert: put a VM back to a snapshot, without ever being without a state to go back to.
+
+Order: journal, new overlays on the frozen images, end the guest, one store transaction that moves the disks to the
+overlays, then the old images go. Until the transaction the VM is what it was; after it, it is the snapshot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from app import crash_points
+from app.api import NULL, VBD, VDI, VIF, VM, Failure, Ref, VBDType, VMCalls, VMGuestMetrics, VMMetrics, VMOperation
+from app.api.failure import not_allowed
+from app.api.types import is_null, new_ref, new_uuid
+from app.ops.context import Context, Operations
+from app.ops.disks import check_depth, disks
+from app.ops.images import begin_discard, finish_discard, leaf_and_bases
+from app.ops.locking import operation, refresh_vm
+from app.ops.power_state import drop_memory_image, mark_down
+from app.ops.snapshot_metadata import fields_to_restore
+from app.ops.task import current
+from app.ops.translate import failures
+from app.ops.vm_power import stop_guest
+from app.ops.vm_snapshot import copy_record
+from app.storage.journal import Entry
+from app.store import Transaction
+
+REVERT: Final = "vm_revert"
+
+
+class VMRevertOps(Operations, VMCalls):
+    """VM.revert."""
+
+    async def revert(self, snapshot: Ref[VM]) -> None:
+        record = self.store.get(VM, snapshot)
+        if not record.is_a_snapshot:
+            raise Failure("VM_REVERT_FAILED", snapshot, NULL)
+        vm = record.snapshot_of
+        if self.store.find(VM, vm) is None:
+            raise not_allowed("The VM of this snapshot was destroyed; make a new VM from the snapshot instead")
+        claims = ((snapshot, VMOperation.revert), (vm, VMOperation.reverting))
+        async with operation(self.context, *claims), self.context.alone_with(vm):
+            await revert(self.context, snapshot, vm)
+
+
+async def revert(context: Context, snapshot: Ref[VM], vm: Ref[VM]) -> None:
+    """Revert; the caller holds both. :raise Failure: the VM is as it was, or switched off at the most."""
+    plan = _plan(context, snapshot, vm)
+    with failures(vm):
+        entry = context.journal.begin(REVERT, **plan)
+    crash_points.reach("vm_revert.journaled")
+    try:
+        with failures(vm):
+            for sr, pairs in _overlays(plan).items():
+                context.files(sr).create_overlays(pairs)
+        crash_points.reach("vm_revert.overlays_written")
+        current().progress(0.3)
+        current().point_of_no_return()
+        await stop_guest(context, vm)
+        crash_points.reach("vm_revert.guest_stopped")
+        current().progress(0.6)
+        commit(context, plan)
+        crash_points.reach("vm_revert.committed")
+        entry.end()
+    except BaseException:
+        await context.settle(vm, entry)
+        if not _committed(context, plan):
+            raise
+    current().progress(0.9)
+
+
+def _plan(context: Context, snapshot: Ref[VM], vm: Ref[VM]) -> dict[str, Any]:
+    now = {disk.vdi_ref: vdi for disk, vdi in disks(context.store, vm)}
+    moved, made = [], []
+    for disk, frozen in disks(context.store, snapshot):
+        check_depth(context, frozen)
+        item = {
+            "vbd": disk.vbd_ref,
+            "sr": frozen.SR,
+            "frozen": frozen.location,
+            "frozen_vdi": disk.vdi_ref,
+            "overlay": context.files(frozen.SR).new_id(),
+        }
+        current_disk = now.get(frozen.snapshot_of)
+        if current_disk is not None and current_disk.SR == frozen.SR:
+            moved.append({**item, "vdi": frozen.snapshot_of, "old": current_disk.location})
+        else:
+            made.append({**item, "vdi": new_ref()})
+    return {"vm": vm, "snapshot": snapshot, "moved": moved, "made": made, "marker": new_uuid()}
+
+
+def _overlays(plan: Mapping[str, Any]) -> dict[str, list[tuple[str, str]]]:
+    pairs: dict[str, list[tuple[str, str]]] = {}
+    for disk in (*plan["moved"], *plan["made"]):
+        pairs.setdefault(disk["sr"], []).append((disk["overlay"], disk["frozen"]))
+    return pairs
+
+
+def _committed(context: Context, plan: Mapping[str, Any]) -> bool:
+    vm = context.store.find(VM, plan["vm"])
+    return vm is not None and vm.generation_id == _generation(plan)
+
+
+def _generation(plan: Mapping[str, Any]) -> str:
+    """A revert gives the VM this generation id: it tells guests, and a recovery, that the state changed."""
+    return str(plan["marker"])
+
+
+def commit(context: Context, plan: Mapping[str, Any]) -> None:
+    """Move the VM to the snapshot's state in one transaction, then free what only the old state used."""
+    vm: Ref[VM] = Ref(plan["vm"])
+    snapshot: Ref[VM] = Ref(plan["snapshot"])
+    with context.store.transaction() as tx:
+        dropped = drop_memory_image(context, tx, vm)
+        mark_down(context, tx, vm)
+        before, source = tx.get(VM, vm), tx.get(VM, snapshot)
+        _replace_disks(context, tx, vm, plan)
+        _replace_networks(tx, vm, snapshot)
+        _restore_figures(tx, before, source)
+        fields = fields_to_restore(source.snapshot_metadata)
+        tx.update(VM, vm, **{**fields, "parent": snapshot, "generation_id": _generation(plan)})
+        body = f"VM '{before.name_label}' (uuid: {before.uuid}) reverted to '{source.name_label}' (uuid: {source.uuid})"
+        context.post(tx, "VM_SNAPSHOT_REVERTED", 5, vm, body)
+        freed = [image for d in plan["moved"] for image in leaf_and_bases(context, tx, d["sr"], d["old"])]
+        entry = begin_discard(context, [*dropped, *freed])
+    refresh_vm(context, vm)
+    refresh_vm(context, snapshot)
+    crash_points.reach("vm_revert.recorded")
+    finish_discard(context, entry)
+
+
+def _replace_disks(context: Context, tx: Transaction, vm: Ref[VM], plan: Mapping[str, Any]) -> None:
+    """Disks that the snapshot knows go back and keep their identity; others are taken off the VM and kept."""
+    tx.delete_all(VBD, tx.get(VM, vm).VBDs)
+    disk_of: dict[str, str] = {}
+    for disk in plan["moved"]:
+        _move_disk(context, tx, disk)
+        disk_of[disk["vbd"]] = disk["vdi"]
+    for disk in plan["made"]:
+        _make_disk(context, tx, disk)
+        disk_of[disk["vbd"]] = disk["vdi"]
+    for vbd_ref in tx.get(VM, plan["snapshot"]).VBDs:
+        vbd = tx.get(VBD, vbd_ref)
+        vdi = disk_of.get(vbd_ref, NULL) if vbd.type is VBDType.Disk else vbd.VDI
+        tx.create(copy_record(vbd, VM=vm, VDI=vdi, currently_attached=False))
+
+
+def _move_disk(context: Context, tx: Transaction, disk: Mapping[str, Any]) -> None:
+    frozen = tx.get(VDI, disk["frozen_vdi"])
+    files = context.files(disk["sr"])
+    with failures():
+        size = files.physical_utilisation(disk["overlay"])
+    tx.update(
+        VDI,
+        disk["vdi"],
+        location=disk["overlay"],
+        virtual_size=frozen.virtual_size,
+        physical_utilisation=size,
+        sm_config={**frozen.sm_config, "vhd-parent": disk["frozen"]},
+    )
+
+
+def _make_disk(context: Context, tx: Transaction, disk: Mapping[str, Any]) -> None:
+    """The VM's own disk is gone: it comes back as a new one, and its snapshots belong to that from now on."""
+    frozen = tx.get(VDI, disk["frozen_vdi"])
+    with failures():
+        size = context.files(disk["sr"]).physical_utilisation(disk["overlay"])
+    made = copy_record(
+        frozen,
+        VBDs=frozenset(),
+        snapshots=frozenset(),
+        is_a_snapshot=False,
+        snapshot_of=NULL,
+        location=disk["overlay"],
+        physical_utilisation=size,
+        sm_config={**frozen.sm_config, "vhd-parent": disk["frozen"]},
+    )
+    ref: Ref[VDI] = tx.create(made, Ref(disk["vdi"]))
+    if not is_null(frozen.snapshot_of):
+        for other, vdi in context.store.all(VDI).items():
+            if vdi.snapshot_of == frozen.snapshot_of:
+                tx.update(VDI, other, snapshot_of=ref)
+
+
+def _replace_networks(tx: Transaction, vm: Ref[VM], snapshot: Ref[VM]) -> None:
+    tx.delete_all(VIF, tx.get(VM, vm).VIFs)
+    for vif in tx.get(VM, snapshot).VIFs:
+        tx.create(copy_record(tx.get(VIF, vif), VM=vm, currently_attached=False))
+
+
+def _restore_figures(tx: Transaction, vm: VM, snapshot: VM) -> None:
+    if not is_null(vm.metrics) and not is_null(snapshot.metrics):
+        install_time = tx.get(VMMetrics, snapshot.metrics).install_time
+        tx.update(VMMetrics, vm.metrics, install_time=install_time)
+    if not is_null(vm.guest_metrics):
+        tx.update(VMGuestMetrics, vm.guest_metrics, live=False)
+
+
+async def recover(context: Context, entry: Entry) -> None:
+    """Undo a revert that was not committed. Safe to repeat."""
+    plan: dict[str, Any] = dict(entry.facts)
+    # What a committed revert left over has a journal entry of its own.
+    if not _committed(context, plan):
+        with failures():
+            for sr, pairs in _overlays(plan).items():
+                context.files(sr).discard(overlay for overlay, _ in pairs)
+    entry.end()
+    vm = context.store.find(VM, plan["vm"])
+    if vm is not None and context.driver.state(vm.uuid) == "absent" and vm.power_state.value in ("Running", "Paused"):
+        with context.store.transaction() as tx:
+            mark_down(context, tx, plan["vm"])
+        refresh_vm(context, plan["vm"])

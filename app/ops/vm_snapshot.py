@@ -1,0 +1,317 @@
+"""VM.snapshot: freeze all disks of a VM at one instant, whatever it is doing.
+
+Order: journal, overlays written and synced, one switch of all disks in QEMU, old files made read-only, one store
+transaction, journal end. After a kill in between, adopting the overlays is always right: an empty overlay shows what
+its parent holds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from app import crash_points
+from app.api import (
+    NULL,
+    VDI,
+    VIF,
+    VM,
+    Record,
+    Ref,
+    VBDType,
+    VMCalls,
+    VMGuestMetrics,
+    VMMetrics,
+    VMOperation,
+    VMPowerState,
+)
+from app.api.types import is_null, new_ref, new_uuid
+from app.hypervisor.driver import DiskSwitch
+from app.log import get
+from app.ops.context import Context, Operations
+from app.ops.disks import Disk, all_drives, check_depth, disks, require_disk
+from app.ops.locking import operation, refresh_vdi, refresh_vm
+from app.ops.screenshots import keep_screenshot
+from app.ops.snapshot_metadata import pack
+from app.ops.task import current
+from app.ops.translate import failures
+from app.storage.errors import StorageError
+from app.storage.journal import Entry
+from app.store import Transaction
+
+log = get(__name__)
+R = TypeVar("R", bound=Record)
+
+SNAPSHOT: Final = "vm_snapshot"
+STALL_KEY: Final = "stillframe.stall-ms"
+WITH_GUEST: Final = (VMPowerState.Running, VMPowerState.Paused)
+CLEARED: Final[Mapping[str, Any]] = {
+    "suspend_VDI": NULL,
+    "resident_on": NULL,
+    "scheduled_to_be_resident_on": NULL,
+    "domid": -1,
+    "domarch": "",
+    "consoles": frozenset(),
+    "blobs": {},
+    "blocked_operations": {},
+    "allowed_operations": frozenset(),
+    "current_operations": {},
+    "snapshot_schedule": NULL,
+    "suspend_SR": NULL,
+    "order": 0,
+    "start_delay": 0,
+    "shutdown_delay": 0,
+    "version": 0,
+    "VBDs": frozenset(),
+    "VIFs": frozenset(),
+    "snapshots": frozenset(),
+    "children": frozenset(),
+    "is_default_template": False,
+}
+
+
+class VMSnapshotOps(Operations, VMCalls):
+    """VM.snapshot."""
+
+    async def snapshot(self, vm: Ref[VM], new_name: str, ignore_vdis: Sequence[Ref[VDI]] = ()) -> Ref[VM]:
+        self.store.get(VM, vm)
+        for vdi in ignore_vdis:
+            self.store.get(VDI, vdi)
+        async with operation(self.context, (vm, VMOperation.snapshot)), self.context.alone_with(vm):
+            return await take(self.context, vm, new_name, frozenset(ignore_vdis))
+
+
+async def take(
+    context: Context, vm: str, name: str, ignored: frozenset[str] = frozenset(), *, by_schedule: bool = False
+) -> Ref[VM]:
+    """Take the snapshot; the caller holds the VM. :raise Failure: nothing has changed then."""
+    chosen = [(disk, vdi) for disk, vdi in disks(context.store, vm) if disk.vdi_ref not in ignored]
+    for disk, vdi in chosen:
+        require_disk(context, vdi, disk.vdi_ref)
+        check_depth(context, vdi)
+    plan = {**_plan(context, name, chosen, ignored), "vm": vm, "by_schedule": by_schedule}
+    picture = _start_picture(context, vm)
+    with failures(vm):
+        entry = context.journal.begin(SNAPSHOT, **plan)
+    crash_points.reach("vm_snapshot.journaled")
+    try:
+        await _switch(context, vm, plan)
+        await _freeze(context, plan)
+        commit(context, plan)
+        crash_points.reach("vm_snapshot.committed")
+        entry.end()
+    except BaseException:
+        # What QEMU did is asked, not assumed: it may have switched although its answer was lost.
+        await context.settle(vm, entry)
+        if context.store.find(VM, plan["snapshot"]) is None:
+            if picture is not None:
+                picture.cancel()
+            raise
+    snapshot: Ref[VM] = Ref(plan["snapshot"])
+    if picture is not None:
+        keep_screenshot(context, snapshot, picture)
+    return snapshot
+
+
+def _plan(context: Context, name: str, chosen: Sequence[tuple[Disk, VDI]], ignored: frozenset[str]) -> dict[str, Any]:
+    """Everything that a recovery needs to complete or undo the snapshot, as JSON."""
+    made = [
+        {
+            "vdi": disk.vdi_ref,
+            "sr": vdi.SR,
+            "device": disk.device,
+            "image": vdi.location,
+            "overlay": context.files(vdi.SR).new_id(),
+            "snapshot_vdi": new_ref(),
+        }
+        for disk, vdi in chosen
+    ]
+    return {
+        "snapshot": new_ref(),
+        "uuid": new_uuid(),
+        "name": name,
+        "time": context.now().isoformat(),
+        "ignored": sorted(ignored),
+        "disks": made,
+        "stall": 0.0,
+    }
+
+
+def _start_picture(context: Context, vm: str) -> asyncio.Task[bytes] | None:
+    record = context.store.get(VM, vm)
+    if record.power_state not in WITH_GUEST:
+        return None
+    return asyncio.ensure_future(context.driver.screenshot(record.uuid))
+
+
+async def _switch(context: Context, vm: str, plan: dict[str, Any]) -> None:
+    record = context.store.get(VM, vm)
+    with failures(vm):
+        for sr, pairs in _by_repository(plan).items():
+            context.files(sr).create_overlays(pairs)
+        crash_points.reach("vm_snapshot.overlays_written")
+        current().progress(0.3)
+        current().point_of_no_return()
+        if record.power_state in WITH_GUEST and plan["disks"]:
+            switches = [DiskSwitch(d["device"], context.files(d["sr"]).image_path(d["overlay"])) for d in plan["disks"]]
+            facts = await context.driver.switch_disks(record.uuid, switches)
+            plan["stall"] = facts.stall
+            crash_points.reach("vm_snapshot.switched")
+    current().progress(0.7)
+
+
+def _by_repository(plan: Mapping[str, Any]) -> dict[str, list[tuple[str, str]]]:
+    pairs: dict[str, list[tuple[str, str]]] = {}
+    for disk in plan["disks"]:
+        pairs.setdefault(disk["sr"], []).append((disk["overlay"], disk["image"]))
+    return pairs
+
+
+async def _freeze(context: Context, plan: Mapping[str, Any]) -> None:
+    """Make the old files read-only. The guest has left them, so a failure here does not endanger the snapshot."""
+    for disk in plan["disks"]:
+        try:
+            await asyncio.to_thread(context.files(disk["sr"]).freeze, disk["image"])
+        except StorageError as error:
+            log.warning("a snapshot's image could not be made read-only", image=disk["image"], error=error.message)
+    crash_points.reach("vm_snapshot.frozen")
+
+
+def undo(context: Context, plan: Mapping[str, Any]) -> None:
+    """Remove overlays that no guest uses. Called when the switch did not happen."""
+    with failures():
+        for sr, pairs in _by_repository(plan).items():
+            context.files(sr).discard(overlay for overlay, _ in pairs)
+
+
+def commit(context: Context, plan: Mapping[str, Any]) -> None:
+    """Record the snapshot. Does nothing if that was done already."""
+    store = context.store
+    if store.find(VM, plan["snapshot"]) is not None:
+        return
+    vm: Ref[VM] = Ref(plan["vm"])
+    with store.transaction() as tx:
+        before = tx.get(VM, vm)
+        snapshot = _create_snapshot(context, tx, vm, before, plan)
+        disks_of = {d["vdi"]: _snapshot_disk(context, tx, d, plan) for d in plan["disks"]}
+        for drive in all_drives(tx, vm):
+            if drive.vdi_ref not in plan["ignored"]:
+                _copy_vbd(tx, drive, snapshot, disks_of)
+        for vif in before.VIFs:
+            tx.create(copy_record(tx.get(VIF, vif), VM=snapshot))
+        tx.update(VM, vm, parent=snapshot)
+        body = f"VM '{before.name_label}' (uuid: {before.uuid}) snapshotted as '{plan['name']}' (uuid: {plan['uuid']})"
+        context.post(tx, "VM_SNAPSHOTTED", 5, vm, body)
+    refresh_vm(context, vm)
+    refresh_vm(context, snapshot)
+    for disk in plan["disks"]:
+        refresh_vdi(context, disk["snapshot_vdi"])
+
+
+def copy_record(record: R, **fields: Any) -> R:
+    """A copy with a uuid of its own, and these fields changed."""
+    return msgspec.structs.replace(record, **{"uuid": "", **fields})
+
+
+def _copy_of(tx: Transaction, record: type[R], ref: Ref[R]) -> Ref[R]:
+    return ref if is_null(ref) else tx.create(copy_record(tx.get(record, ref)))
+
+
+def _create_snapshot(context: Context, tx: Transaction, vm: Ref[VM], before: VM, plan: Mapping[str, Any]) -> Ref[VM]:
+    other_config = {k: v for k, v in before.other_config.items() if k not in ("default_template", "xensource_internal")}
+    if before.power_state in WITH_GUEST:
+        other_config[STALL_KEY] = f"{plan['stall'] * 1000:.1f}"
+    fields = {
+        **CLEARED,
+        "uuid": plan["uuid"],
+        "name_label": plan["name"],
+        "power_state": VMPowerState.Halted,
+        "is_a_template": True,
+        "is_a_snapshot": True,
+        "is_vmss_snapshot": plan["by_schedule"],
+        "snapshot_of": vm,
+        "snapshot_time": datetime.fromisoformat(plan["time"]),
+        "snapshot_info": {
+            "power-state-at-snapshot": before.power_state.value,
+            "disk-snapshot-type": "crash_consistent",
+        },
+        "snapshot_metadata": pack(before),
+        "other_config": other_config,
+        "metrics": _copy_of(tx, VMMetrics, before.metrics),
+        "guest_metrics": _copy_of(tx, VMGuestMetrics, before.guest_metrics),
+    }
+    return tx.create(copy_record(before, **fields), Ref(plan["snapshot"]))
+
+
+def _snapshot_disk(context: Context, tx: Transaction, disk: Mapping[str, Any], plan: Mapping[str, Any]) -> str:
+    """The frozen image becomes the snapshot's disk; the VM's disk moves to the overlay and keeps its identity."""
+    vdi = tx.get(VDI, disk["vdi"])
+    files = context.files(disk["sr"])
+    with failures():
+        frozen_size = files.physical_utilisation(disk["image"])
+        overlay_size = files.physical_utilisation(disk["overlay"])
+    tx.create(
+        copy_record(
+            vdi,
+            VBDs=frozenset(),
+            snapshots=frozenset(),
+            current_operations={},
+            is_a_snapshot=True,
+            snapshot_of=disk["vdi"],
+            snapshot_time=datetime.fromisoformat(plan["time"]),
+            physical_utilisation=frozen_size,
+            location=disk["image"],
+        ),
+        Ref(disk["snapshot_vdi"]),
+    )
+    tx.update(
+        VDI,
+        disk["vdi"],
+        location=disk["overlay"],
+        physical_utilisation=overlay_size,
+        sm_config={**vdi.sm_config, "vhd-parent": disk["image"]},
+    )
+    return str(disk["snapshot_vdi"])
+
+
+def _copy_vbd(tx: Transaction, drive: Disk, snapshot: Ref[VM], disks_of: Mapping[str, str]) -> None:
+    is_disk = drive.vbd.type is VBDType.Disk
+    vdi = disks_of.get(drive.vdi_ref, NULL) if is_disk else drive.vbd.VDI
+    other_config = {**drive.vbd.other_config, "owner": ""} if is_disk else drive.vbd.other_config
+    copied = copy_record(
+        drive.vbd, VM=snapshot, VDI=vdi, other_config=other_config, currently_attached=False,
+        allowed_operations=frozenset(), current_operations={},
+    )  # fmt: skip
+    tx.create(copied)
+
+
+async def recover(context: Context, entry: Entry) -> None:
+    """Complete or undo a snapshot that was interrupted. Safe to repeat. :raise Failure: QEMU does not answer."""
+    plan: dict[str, Any] = dict(entry.facts)
+    if await _must_adopt(context, plan):
+        await _freeze(context, plan)
+        commit(context, plan)
+    else:
+        undo(context, plan)
+    entry.end()
+
+
+async def _must_adopt(context: Context, plan: Mapping[str, Any]) -> bool:
+    vm = context.store.find(VM, plan["vm"])
+    if vm is None:
+        return False
+    if context.store.find(VM, plan["snapshot"]) is not None:
+        return True
+    overlays = {context.files(d["sr"]).image_path(d["overlay"]) for d in plan["disks"]}
+    if not all(path.exists() for path in overlays):
+        return False
+    if context.driver.state(vm.uuid) == "absent":
+        # Nobody can say whether a guest that died had switched. The overlays show what their parents hold, or more.
+        return vm.power_state in WITH_GUEST and bool(overlays)
+    with failures(plan["vm"]):
+        active = await context.driver.active_disks(vm.uuid)
+    return bool(overlays & set(active.values()))

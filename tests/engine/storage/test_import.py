@@ -168,7 +168,7 @@ async def test_split_and_differencing_vmdks_are_refused(original: Path, tool: To
     ("options", "sentence"),
     [
         ("backing_file=base.qcow2,backing_fmt=qcow2", "needs its parent"),
-        ("data_file=data.raw", "another file"),
+        ("data_file=FOLDER/data.raw", "another file"),
         ("encrypt.format=luks,encrypt.key-secret=s", "encrypted"),
     ],
 )
@@ -176,7 +176,7 @@ async def test_qcow2_images_that_need_more_than_themselves(
     repository: FileRepository, tmp_path: Path, tool: Tool, options: str, sentence: str
 ) -> None:
     tool("qemu-img", "create", "-q", "-f", "qcow2", tmp_path / "base.qcow2", "4M")
-    source = tmp_path / "source.qcow2"
+    source, options = tmp_path / "source.qcow2", options.replace("FOLDER", str(tmp_path))
     tool(*("qemu-img", "create", "-q", "--object", "secret,id=s,data=x", "-f", "qcow2"), "-o", options, source, "4M")
     with pytest.raises(StorageError, match=sentence):
         await repository.import_image(source, "qcow2", repository.new_id())

@@ -17,7 +17,7 @@ GIB = 1 << 30
 PATTERNS = (0x11, 0x22, 0x33, 0x44, 0x55)
 OPTIONS = (
     *("", "compat=0.10", "cluster_size=512", "cluster_size=2M", "lazy_refcounts=on", "refcount_bits=1"),
-    *("compression_type=zstd", "preallocation=metadata", "data_file=x.raw"),
+    *("compression_type=zstd", "preallocation=metadata", "data_file=FOLDER/x.raw"),
     "encrypt.format=luks,encrypt.key-secret=s",
 )
 
@@ -49,6 +49,7 @@ def test_an_image_can_be_written_from_end_to_end(tmp_path: Path, tool: Tool, siz
 def test_qemu_s_own_images_are_read(tmp_path: Path, tool: Tool) -> None:
     for number, options in enumerate(OPTIONS):
         path = tmp_path / f"{number}.qcow2"
+        options = options.replace("FOLDER", str(tmp_path))
         secret = ("--object", "secret,id=s,data=x")
         tool("qemu-img", "create", *secret, "-q", "-f", "qcow2", *(("-o", options) if options else ()), path, "64M")
         header = qcow2.read_header(path)

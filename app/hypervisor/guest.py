@@ -53,6 +53,7 @@ class Guest:
     """A guest with a process. The driver owns it from start or attach until the process has ended.
 
     :ivar lock: held by commands that must not meet each other (disks, memory, media).
+    :ivar screen_lock: held while the one file for pictures is in use.
     :ivar migration: set when QEMU tells that a transfer of memory changed its status.
     :ivar images: device -> its active image; kept by `app.hypervisor.disks`.
     """
@@ -64,6 +65,7 @@ class Guest:
         self.process = process
         self.state: GuestState = "paused"
         self.lock = asyncio.Lock()
+        self.screen_lock = asyncio.Lock()
         self.migration = asyncio.Event()
         self.images: dict[str, ActiveImage] = {}
         self._sink = sink

@@ -23,12 +23,19 @@ async def screenshot(guest: Guest) -> bytes:
 
     :raise DriverError: as `Guest.execute`; "qmp" if QEMU's picture cannot be read.
     """
+    try:
+        async with guest.screen_lock:
+            ppm = await _dump(guest)
+        return await asyncio.to_thread(ppm_to_png, ppm)
+    except (OSError, ValueError) as error:
+        raise DriverError(f"QEMU's picture of the screen could not be read: {error}", cause="qmp") from error
+
+
+async def _dump(guest: Guest) -> bytes:
     path = guest.run.screen
     try:
         await guest.execute("screendump", {"filename": str(path)})
-        return await asyncio.to_thread(ppm_to_png, path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise DriverError(f"QEMU's picture of the screen could not be read: {error}", cause="qmp") from error
+        return path.read_bytes()
     finally:
         path.unlink(missing_ok=True)
 

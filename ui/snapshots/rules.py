@@ -1,0 +1,83 @@
+"""What can be done now, and the reason for what cannot. An empty reason means it can.
+
+The engine's `allowed_operations` decides; the reason is worked out from the record afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from app.api import VM, VMOperation, is_null
+from app.client import ObjectCache
+from ui.snapshots.words import doing
+
+GONE = "It no longer exists."
+
+
+def why_no_snapshot(cache: ObjectCache, vm: str) -> str:
+    """Why no snapshot of this VM can be taken now."""
+    record = cache.get(VM, vm)
+    if record is None:
+        return GONE
+    if VMOperation.snapshot in record.allowed_operations or VMOperation.checkpoint in record.allowed_operations:
+        return ""
+    if record.is_a_snapshot:
+        return "This is a snapshot already."
+    if record.is_a_template:
+        return "This is a template. Make a VM from it first."
+    return _busy(record) or _blocked(record, VMOperation.snapshot) or "The engine does not allow a snapshot now."
+
+
+def why_no_revert(cache: ObjectCache, snapshot: str) -> str:
+    """Why the VM cannot be reverted to this snapshot now."""
+    record = cache.get(VM, snapshot)
+    if record is None:
+        return GONE
+    if not record.is_a_snapshot:
+        return "Choose a snapshot."
+    vm = cache.get(VM, record.snapshot_of) if not is_null(record.snapshot_of) else None
+    if vm is not None and vm.current_operations:
+        return f"The VM is busy: {_operations(vm)}."
+    if VMOperation.revert in record.allowed_operations:
+        return ""
+    return _busy(record) or _blocked(record, VMOperation.revert) or "The engine does not allow a revert now."
+
+
+def why_no_delete(cache: ObjectCache, snapshot: str) -> str:
+    """Why this snapshot cannot be deleted now."""
+    record = cache.get(VM, snapshot)
+    if record is None:
+        return GONE
+    if not record.is_a_snapshot:
+        return "Choose snapshots only."
+    if VMOperation.destroy in record.allowed_operations:
+        return ""
+    return _blocked(record, VMOperation.destroy) or _busy(record) or "The engine does not allow to delete it now."
+
+
+def why_no_rename(cache: ObjectCache, snapshot: str) -> str:
+    """Why this snapshot cannot be renamed."""
+    record = cache.get(VM, snapshot)
+    if record is None:
+        return GONE
+    return "" if record.is_a_snapshot else "Choose a snapshot."
+
+
+def deletable(cache: ObjectCache, snapshots: Iterable[str]) -> tuple[str, ...]:
+    """Those that can be deleted now."""
+    return tuple(ref for ref in snapshots if not why_no_delete(cache, ref))
+
+
+def _operations(vm: VM) -> str:
+    return ", ".join(sorted({doing(operation).lower() for operation in vm.current_operations.values()}))
+
+
+def _busy(record: VM) -> str:
+    return f"It is busy: {_operations(record)}." if record.current_operations else ""
+
+
+def _blocked(record: VM, operation: VMOperation) -> str:
+    reason = record.blocked_operations.get(operation)
+    if reason is None:
+        return ""
+    return f"It is locked: {reason}." if reason else "It is locked."

@@ -16,6 +16,7 @@ from app.ops.locking import operation, refresh_vm
 from app.ops.power_state import drop_memory_image, mark_down, mark_running
 from app.ops.task import current
 from app.ops.translate import failures
+from app.storage.journal import Entry
 from app.store import Transaction
 
 CLEAN_SHUTDOWN_SECONDS = 120.0
@@ -168,17 +169,17 @@ async def _suspend(context: Context, vm: str) -> None:
             part = files.memory_part_path(image)
             saved = await current().unless_cancelled(context.driver.save(record.uuid, part, current().progress))
             await asyncio.to_thread(files.publish_memory, image)
+            current().point_of_no_return()
         except BaseException:
             await undo_suspend(context, vm, image, sr)
             entry.end()
             raise
         crash_points.reach("vm_suspend.memory_saved")
-        current().point_of_no_return()
-        await stop_guest(context, vm)
         with context.store.transaction() as tx:
             record_memory_image(context, tx, vm, sr, image, saved)
             mark_down(context, tx, vm, VMPowerState.Suspended)
         crash_points.reach("vm_suspend.recorded")
+        await stop_guest(context, vm)
         entry.end()
 
 
@@ -243,3 +244,17 @@ def _suspend_sr(context: Context, record: VM) -> Ref[SR]:
         return context.default_sr()
     except Failure:
         raise Failure("VM_NO_SUSPEND_SR", NULL) from None
+
+
+async def recover_suspend(context: Context, entry: Entry) -> None:
+    """Complete the record of a suspend, or let the guest run on without its image. Safe to repeat."""
+    vm, sr, image = (str(entry.facts[name]) for name in ("vm", "sr", "image"))
+    held = any(vdi.location == image for vdi in context.store.all(VDI).values())
+    if held:
+        record = context.store.find(VM, vm)
+        if record is not None and record.power_state is VMPowerState.Suspended:
+            await stop_guest(context, vm)
+    else:
+        with failures(vm):
+            await undo_suspend(context, vm, image, sr)
+    entry.end()

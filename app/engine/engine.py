@@ -1,0 +1,188 @@
+"""The engine: opens a data folder, recovers it, and answers messages until it is closed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+from pathlib import Path
+from typing import IO
+
+from app.api import VM, Blob, Console, Failure, Host
+from app.api.failure import handle_invalid
+from app.config import Config
+from app.engine.bootstrap import ensure_objects, open_repositories
+from app.engine.control_ops import EventOps, HostOps, MessageOps, TaskOps
+from app.engine.dispatch import Dispatcher
+from app.engine.guests import on_event, reconcile
+from app.engine.recovery import RECOVERIES, recover
+from app.engine.sessions import Sessions
+from app.engine.tasks import Tasks
+from app.hypervisor.driver import Driver, DriverError
+from app.hypervisor.qemu import QemuDriver
+from app.log import get
+from app.ops.context import Context
+from app.ops.device_ops import VBDOps, VIFOps
+from app.ops.locking import refresh_all
+from app.ops.screenshots import blob_path, sweep
+from app.ops.storage_ops import SROps, VDIOps, scan
+from app.ops.translate import failures
+from app.ops.vm_clone import VMCloneOps
+from app.ops.vm_create import VMCreateOps
+from app.ops.vm_destroy import VMDestroyOps
+from app.ops.vm_power import VMPowerOps
+from app.ops.vm_revert import VMRevertOps
+from app.ops.vm_snapshot import VMSnapshotOps
+from app.storage.file_repository import FileRepository
+from app.storage.journal import Journal
+from app.store import Store
+
+log = get(__name__)
+RESOURCES = Path(__file__).resolve().parents[2] / "resources"
+
+
+class DataFolderInUse(Exception):
+    """Another engine owns the data folder."""
+
+
+class Engine:
+    """One engine over one data folder. `open`, then `dispatcher.call`, then `close`; all in one event loop."""
+
+    def __init__(self, config: Config, driver: Driver | None = None) -> None:
+        self._config = config
+        self._driver: Driver = driver or QemuDriver(config.data_dir, config.run_dir)
+        self._lock: IO[str] | None = None
+        self.context: Context
+        self.dispatcher: Dispatcher
+        self._tasks: Tasks
+
+    async def open(self) -> None:
+        """Take the folder, recover what a kill interrupted, attach to guests that are alive.
+
+        :raise DataFolderInUse: another engine owns the folder.
+        :raise StoreDamaged: the database cannot be used.
+        :raise StorageError: a folder cannot be used.
+        """
+        self._lock = _take_lock(self._config)
+        try:
+            await self._open()
+        except BaseException:
+            self._release()
+            raise
+
+    async def close(self) -> None:
+        """Finish or cancel what is under way and let go of the guests, which run on."""
+        await self._tasks.close()
+        for task in list(self.context.background):
+            task.cancel()
+        if self.context.background:
+            await asyncio.wait(self.context.background)
+        await self._driver.close()
+        self.context.store.close()
+        self._release()
+
+    async def read_blob(self, blob: str) -> bytes:
+        """The content of a blob. :raise Failure: HANDLE_INVALID."""
+        self.context.store.get(Blob, blob)
+        try:
+            return await asyncio.to_thread(blob_path(self.context, blob).read_bytes)
+        except OSError as error:
+            raise handle_invalid("blob", blob) from error
+
+    async def screenshot(self, console: str) -> bytes:
+        """The picture on a console now, PNG. :raise Failure: HANDLE_INVALID, VM_HYPERVISOR_FAILURE."""
+        vm = self.context.store.get(Console, console).VM
+        with failures(vm):
+            return await self._driver.screenshot(self.context.store.get(VM, vm).uuid)
+
+    def console_socket(self, console: str) -> Path:
+        """The unix socket that speaks RFB for a console. :raise Failure: HANDLE_INVALID, VM_HYPERVISOR_FAILURE."""
+        vm = self.context.store.get(Console, console).VM
+        with failures(vm):
+            return self._driver.console_socket(self.context.store.get(VM, vm).uuid)
+
+    async def _open(self) -> None:
+        config = self._config
+        store = Store(config.database)
+        pool, host = ensure_objects(store, config)
+        self.context = context = Context(
+            store=store,
+            driver=self._driver,
+            journal=Journal(config.journal_dir),
+            pool=pool,
+            host=host,
+            resources=RESOURCES,
+            screenshots=config.screenshots_dir,
+            repositories=open_repositories(store, config),
+            recoveries=dict(RECOVERIES),
+        )
+        self._tasks = Tasks(context)
+        self.dispatcher = _dispatcher(context, self._tasks)
+        await self._driver.open(lambda event: on_event(context, event))
+        states = await self._driver.attach_all()
+        await recover(context)
+        reconcile(context, states)
+        sweep(context)
+        self._empty_trash()
+        for sr in list(context.repositories):
+            with contextlib.suppress(Failure):
+                await scan(context, sr)
+        refresh_all(context)
+        context.in_background(asyncio.ensure_future(self._find_facts()))
+        log.info("the engine is open", folder=str(config.data_dir), guests=len(states))
+
+    def _empty_trash(self) -> None:
+        for repository in self.context.repositories.values():
+            if isinstance(repository, FileRepository):
+                with contextlib.suppress(Failure), failures():
+                    repository.empty_trash()
+
+    async def _find_facts(self) -> None:
+        """Try the accelerators; the window is up meanwhile, and a start waits for the same answer."""
+        host = self.context.host
+        try:
+            facts = await self._driver.facts()
+        except DriverError as error:
+            log.error("no usable QEMU", error=error.message)
+            found = {"accelerator": "none", "hypervisor-error": error.message}
+            enabled = False
+        else:
+            tried = ", ".join(f"{name}: {result}" for name, result in facts.tried.items())
+            found = {"qemu": facts.version, "accelerator": facts.accelerator, "accelerators-tried": tried}
+            enabled = True
+        with self.context.store.transaction() as tx:
+            known = tx.get(Host, host)
+            tx.update(Host, host, software_version={**known.software_version, **found}, enabled=enabled)
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+
+def _take_lock(config: Config) -> IO[str]:
+    descriptor = os.open(config.lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    lock = os.fdopen(descriptor, "r+")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        owner = lock.read().strip()
+        lock.close()
+        raise DataFolderInUse(
+            f"{config.data_dir} is in use by another Stillframe (process {owner or 'unknown'})"
+        ) from error
+    lock.seek(0)
+    lock.truncate()
+    lock.write(f"{os.getpid()}\n")
+    lock.flush()
+    return lock
+
+
+def _dispatcher(context: Context, tasks: Tasks) -> Dispatcher:
+    families = (
+        VMPowerOps, VMSnapshotOps, VMRevertOps, VMDestroyOps, VMCloneOps, VMCreateOps, VDIOps, SROps, VBDOps, VIFOps,
+        HostOps, MessageOps, EventOps,
+    )  # fmt: skip
+    operations = [family(context) for family in families]
+    return Dispatcher(context.store, tasks, Sessions(context), [*operations, TaskOps(context, tasks)])

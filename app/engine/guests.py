@@ -1,0 +1,83 @@
+"""Guests that change by themselves, and guests found alive when the engine opens: the records follow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from app.api import VM, Failure, Ref, VMOperation, VMPowerState
+from app.hypervisor.driver import GuestEvent, GuestState
+from app.log import get
+from app.ops.context import Context
+from app.ops.locking import refresh_vm
+from app.ops.power_state import mark_down, mark_running
+
+log = get(__name__)
+
+_WITH_GUEST = (VMPowerState.Running, VMPowerState.Paused)
+_ALIVE: Mapping[str, bool] = {"running": False, "paused": True, "io-error": True, "saved": True, "crashed": True}
+"""Guest states with a live process, and whether its virtual CPUs stand still."""
+_PLANNED = ("guest-shutdown", "host-qmp-quit")
+
+
+def on_event(context: Context, event: GuestEvent) -> None:
+    """Take a guest's change over into its record. Changes that an operation asked for are the operation's."""
+    vm = _vm_of(context, event.uuid)
+    if vm is None or event.uuid in context.expected_stops:
+        return
+    record = context.store.get(VM, vm)
+    if event.kind == "stopped" and record.power_state in _WITH_GUEST:
+        _stopped(context, vm, record, event)
+    elif event.kind == "paused" and event.reason in ("io-error", "guest-panic"):
+        _stands_still(context, vm, record, event)
+    else:
+        return
+    refresh_vm(context, vm)
+
+
+def reconcile(context: Context, states: Mapping[str, GuestState]) -> None:
+    """Make the records agree with the guests that are alive. Done once when the engine opens, after recovery."""
+    for vm, record in list(context.store.all(VM).items()):
+        if record.is_a_snapshot:
+            continue
+        state = states.get(record.uuid, "absent")
+        with context.store.transaction() as tx:
+            if state in _ALIVE:
+                mark_running(context, tx, vm, paused=_ALIVE[state], booted=False)
+            elif record.power_state in _WITH_GUEST:
+                mark_down(context, tx, vm)
+                context.post(tx, "VM_SHUTDOWN", 4, vm, f"VM '{record.name_label}' ended while nobody watched")
+
+
+def _stopped(context: Context, vm: Ref[VM], record: VM, event: GuestEvent) -> None:
+    planned = event.reason in _PLANNED
+    name, priority = ("VM_SHUTDOWN", 5) if planned else ("VM_CRASHED", 2)
+    why = "shut down" if planned else f"ended unexpectedly ({event.reason})"
+    body = f"VM '{record.name_label}' {why}"
+    if event.text:
+        body += f": {event.text.strip()}"
+    log.info("a guest stopped", vm=record.uuid, reason=event.reason, text=event.text)
+    with context.store.transaction() as tx:
+        mark_down(context, tx, vm)
+        # A clean shutdown that was asked for is no news.
+        if not planned or VMOperation.clean_shutdown not in record.current_operations.values():
+            context.post(tx, name, priority, vm, body)
+
+
+def _stands_still(context: Context, vm: Ref[VM], record: VM, event: GuestEvent) -> None:
+    if event.reason == "io-error":
+        body = (
+            f"VM '{record.name_label}' was paused: a disk could not be written ({event.text}). Free space, then resume."
+        )
+    else:
+        body = f"VM '{record.name_label}' stopped: its system reported a fatal error"
+    with context.store.transaction() as tx:
+        tx.update(VM, vm, power_state=VMPowerState.Paused)
+        context.post(tx, "VM_PAUSED_BY_HOST", 1, vm, body)
+
+
+def _vm_of(context: Context, uuid: str) -> Ref[VM] | None:
+    try:
+        return context.store.by_uuid(VM, uuid)
+    except Failure:
+        log.warning("a guest that belongs to no VM", uuid=uuid)
+        return None

@@ -1,0 +1,105 @@
+"""The engine in this process: on a thread and an event loop of its own, reached by the in-process transport."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine, Sequence
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from app.api import ConnectionLost
+from app.config import Config
+from app.engine.engine import Engine
+from app.hypervisor.driver import Driver
+
+T = TypeVar("T")
+
+
+class EngineThread:
+    """Runs one engine. `open` and `close` may be awaited from any event loop."""
+
+    def __init__(self, config: Config, driver: Driver | None = None) -> None:
+        self._config = config
+        self._driver = driver
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self.engine: Engine
+
+    async def open(self) -> None:
+        """Start the thread and open the engine. :raise: what Engine.open raises; the thread has ended then."""
+        ready: Future[None] = Future()
+        self._thread = threading.Thread(target=self._run, args=(ready,), name="engine", daemon=True)
+        self._thread.start()
+        await asyncio.wrap_future(ready)
+
+    async def close(self) -> None:
+        """Close the engine and end the thread."""
+        loop, self._loop = self._loop, None
+        if loop is None or self._thread is None:
+            return
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self.engine.close(), loop))
+        loop.call_soon_threadsafe(loop.stop)
+        await asyncio.get_running_loop().run_in_executor(None, self._thread.join)
+
+    async def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine on the engine's loop. :raise ConnectionLost: the engine is closed."""
+        if self._loop is None:
+            work.close()
+            raise ConnectionLost("the engine is closed")
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
+
+    def _run(self, ready: Future[None]) -> None:
+        # Not new_event_loop(): under the desktop's event loop policy that would make a Qt loop, which hangs here.
+        loop = asyncio.SelectorEventLoop()
+        asyncio.set_event_loop(loop)
+        try:
+            self.engine = Engine(self._config, self._driver)
+            loop.run_until_complete(self.engine.open())
+        except BaseException as error:
+            loop.close()
+            ready.set_exception(error)
+            return
+        self._loop = loop
+        ready.set_result(None)
+        try:
+            loop.run_forever()
+        finally:
+            loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.run_until_complete(loop.shutdown_default_executor())
+            loop.close()
+
+
+class LocalTransport:
+    """See `app.client.transport.Transport`. Records are immutable, so they cross the threads as they are."""
+
+    def __init__(self, thread: EngineThread) -> None:
+        self._thread = thread
+
+    async def login(self, user: str, password: str, originator: str) -> str:
+        return await self._thread.run(self._login(user, password, originator))
+
+    async def call(self, session: str, method: str, params: Sequence[Any]) -> Any:
+        return await self._thread.run(self._thread.engine.dispatcher.call(session, method, params))
+
+    async def read_blob(self, session: str, blob: str) -> bytes:
+        return await self._thread.run(self._thread.engine.read_blob(blob))
+
+    async def screenshot(self, session: str, console: str) -> bytes:
+        return await self._thread.run(self._thread.engine.screenshot(console))
+
+    async def open_console(self, session: str, console: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        path = await self._thread.run(self._console_socket(console))
+        try:
+            return await asyncio.open_unix_connection(path)
+        except OSError as error:
+            raise ConnectionLost(f"the console does not answer: {error}") from error
+
+    async def close(self) -> None:
+        """The engine belongs to whoever opened it."""
+
+    async def _login(self, user: str, password: str, originator: str) -> str:
+        return self._thread.engine.dispatcher.login(user, password, originator, private=True)
+
+    async def _console_socket(self, console: str) -> str:
+        return str(self._thread.engine.console_socket(console))

@@ -1,0 +1,45 @@
+"""After a kill: what each journal entry began is completed or undone. Running it twice changes nothing more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from app.api import Failure
+from app.log import get
+from app.ops import vm_clone, vm_power, vm_revert, vm_snapshot
+from app.ops.context import Context, Recovery
+from app.ops.images import DISCARD, finish_discard
+from app.storage.journal import Entry
+
+log = get(__name__)
+
+
+async def _discard(context: Context, entry: Entry) -> None:
+    finish_discard(context, entry)
+
+
+RECOVERIES: Final[Mapping[str, Recovery]] = {
+    vm_snapshot.SNAPSHOT: vm_snapshot.recover,
+    vm_revert.REVERT: vm_revert.recover,
+    vm_clone.CLONE: vm_clone.recover,
+    vm_power.SUSPEND: vm_power.recover_suspend,
+    DISCARD: _discard,
+}
+
+
+async def recover(context: Context) -> None:
+    """Go through the journal, oldest first. An entry that cannot be settled now holds back only its own VM."""
+    for entry in context.journal.pending():
+        log.info("recovering", op=entry.op, entry=entry.id)
+        handler = context.recoveries.get(entry.op)
+        if handler is None:
+            log.error("a journal entry of a newer version is left alone", op=entry.op, entry=entry.id)
+            continue
+        try:
+            await handler(context, entry)
+        except Failure as failure:
+            log.error("cannot recover yet", op=entry.op, entry=entry.id, error=str(failure))
+            vm = entry.facts.get("vm")
+            if isinstance(vm, str):
+                context.unsettled.setdefault(vm, []).append(entry)

@@ -1,0 +1,124 @@
+"""An engine for tests: on the running loop, over real QEMU or the simulated driver, with a session and a cache."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec
+
+from app.api import SR, VBD, VDI, VM, ConnectionLost, Network, Ref, VMPowerState
+from app.client import ObjectCache, Session, Watcher, wait_for
+from app.config import load
+from app.engine.engine import Engine
+from app.hypervisor.driver import Driver
+
+P = ParamSpec("P")
+
+
+class DirectTransport:
+    """The engine on the same event loop."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def login(self, user: str, password: str, originator: str) -> str:
+        return self._engine.dispatcher.login(user, password, originator, private=True)
+
+    async def call(self, session: str, method: str, params: Sequence[Any]) -> Any:
+        return await self._engine.dispatcher.call(session, method, params)
+
+    async def read_blob(self, session: str, blob: str) -> bytes:
+        return await self._engine.read_blob(blob)
+
+    async def screenshot(self, session: str, console: str) -> bytes:
+        return await self._engine.screenshot(console)
+
+    async def open_console(self, session: str, console: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        try:
+            return await asyncio.open_unix_connection(self._engine.console_socket(console))
+        except OSError as error:
+            raise ConnectionLost(str(error)) from error
+
+    async def close(self) -> None:
+        pass
+
+
+class Bench:
+    """An open engine with a client, and short ways to do what many tests do."""
+
+    def __init__(self, engine: Engine, session: Session, cache: ObjectCache) -> None:
+        self.engine = engine
+        self.session = session
+        self.cache = cache
+        self.store = engine.context.store
+
+    def vm(self, ref: str) -> VM:
+        """The record in the engine's store."""
+        return self.store.get(VM, ref)
+
+    def sr(self) -> Ref[SR]:
+        """The storage repository of disks."""
+        return self.engine.context.default_sr()
+
+    async def run(self, message: Callable[Concatenate[Any, P], Awaitable[Any]], *args: P.args, **kw: P.kwargs) -> str:
+        """Run a message as a task and answer its result."""
+        return await wait_for(self.session, self.cache, await self.session.start(message, *args, **kw))
+
+    async def sample_vm(
+        self, name: str = "sample", *, disks: int = 1, size: int = 8 << 20, nic: bool = False
+    ) -> Ref[VM]:
+        """A Halted VM made from the template `Sample guest`, with more empty disks if wanted."""
+        template = await self.session.by_name(VM, "Sample guest")
+        vm = await self.session.VM.clone(template, name)
+        await self.session.VM.provision(vm)
+        for number in range(1, disks):
+            vdi = await self.session.VDI.create(
+                {"SR": self.sr(), "virtual_size": size, "name_label": f"{name} {number}", "type": "user"}
+            )
+            await self.session.VBD.create(
+                {
+                    "VM": vm,
+                    "VDI": vdi,
+                    "userdevice": str(number),
+                    "mode": "RW",
+                    "type": "Disk",
+                    "other_config": {"owner": ""},
+                }
+            )
+        if nic:
+            network = next(iter(self.store.all(Network)))
+            await self.session.VIF.create({"VM": vm, "network": network, "device": "0", "MAC": ""})
+        return vm
+
+    def image(self, vm: str, device: str = "0") -> Path:
+        """The active image of a VM's disk."""
+        from_vbd = {self.store.get(VBD, b).userdevice: self.store.get(VBD, b).VDI for b in self.vm(vm).VBDs}
+        vdi = self.store.get(VDI, from_vbd[device])
+        return self.engine.context.files(vdi.SR).image_path(vdi.location)
+
+    async def state(self, vm: str, wanted: VMPowerState) -> None:
+        """Wait until the VM's record has this power state."""
+        while self.vm(vm).power_state is not wanted:
+            await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def open_bench(data_dir: Path, driver: Driver | None = None, *, kill_guests: bool = True) -> AsyncIterator[Bench]:
+    """Open an engine over `data_dir`; guests that still run are killed at the end unless told otherwise."""
+    engine = Engine(load(data_dir), driver)
+    await engine.open()
+    session = await Session.open(DirectTransport(engine), originator="tests")
+    cache = ObjectCache()
+    watcher = Watcher(session, cache)
+    watcher.start()
+    await watcher.filled()
+    try:
+        yield Bench(engine, session, cache)
+    finally:
+        await watcher.close()
+        if kill_guests:
+            for record in list(engine.context.store.all(VM).values()):
+                await engine.context.driver.kill(record.uuid)
+        await engine.close()

@@ -16,7 +16,7 @@ from app.engine.bootstrap import ensure_objects, open_repositories
 from app.engine.control_ops import EventOps, HostOps, MessageOps, TaskOps
 from app.engine.dispatch import Dispatcher
 from app.engine.guests import on_event, reconcile
-from app.engine.recovery import RECOVERIES, recover
+from app.engine.recovery import RECOVERIES, recover, sweep_overlays
 from app.engine.sessions import Sessions
 from app.engine.tasks import Tasks
 from app.hypervisor.driver import Driver, DriverError
@@ -124,6 +124,7 @@ class Engine:
         await recover(context)
         reconcile(context, states)
         sweep(context)
+        sweep_overlays(context)
         self._empty_trash()
         for sr in list(context.repositories):
             with contextlib.suppress(Failure):

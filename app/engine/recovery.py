@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from app.api import Failure
+from app.api import VDI, Failure
 from app.log import get
 from app.ops import vm_clone, vm_power, vm_revert, vm_snapshot
 from app.ops.context import Context, Recovery
 from app.ops.images import DISCARD, finish_discard
+from app.storage.errors import StorageError
+from app.storage.file_repository import FileRepository
 from app.storage.journal import Entry
 
 log = get(__name__)
@@ -43,3 +45,21 @@ async def recover(context: Context) -> None:
             vm = entry.facts.get("vm")
             if isinstance(vm, str):
                 context.unsettled.setdefault(vm, []).append(entry)
+
+
+def sweep_overlays(context: Context) -> None:
+    """Remove overlays that a kill left without a journal entry: never written, held by nothing, built on by nothing."""
+    held = {(vdi.SR, vdi.location) for vdi in context.store.all(VDI).values()}
+    planned = str([dict(entry.facts) for entry in context.journal.pending()])
+    for sr, repository in context.repositories.items():
+        if not isinstance(repository, FileRepository):
+            continue
+        try:
+            children = repository.children_map()
+            for image in repository.image_ids():
+                unknown = (sr, image) not in held and image not in planned and not children.get(image)
+                if unknown and repository.is_unused_overlay(image):
+                    log.info("removing an unused overlay", image=image)
+                    repository.discard([image])
+        except StorageError as error:
+            log.warning("a repository could not be swept", sr=sr, error=error.message)

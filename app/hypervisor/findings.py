@@ -6,18 +6,22 @@ import asyncio
 import json
 import os
 import platform
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from app.hypervisor.driver import DriverError, DriverFacts
-from app.hypervisor.probe import WORKS, try_accelerators
+from app.hypervisor.probe import SLOW, WORKS, try_accelerators
 from app.hypervisor.program import find_accelerators, find_binary, find_machine, find_version, how_to_install
 from app.log import get
 
 log = get(__name__)
 
 _FORMAT = 1
+_SLOW_VALID = 7 * 24 * 3600.0
+"""Seconds after which an accelerator found slow is tried again: the machine may just have been busy."""
+
 _DEVICES = ("/dev/kvm",)
 
 
@@ -75,7 +79,8 @@ def _key(binary: Path) -> str:
 def _read(cache: Path, key: str) -> DriverFacts | None:
     try:
         data: dict[str, Any] = json.loads(cache.read_text(encoding="utf-8"))
-        if data.pop("key") != key:
+        age = time.time() - data.pop("found_at")
+        if data.pop("key") != key or (SLOW in data["tried"].values() and not 0 <= age < _SLOW_VALID):
             return None
         data["binary"] = Path(data["binary"])
         data["version_tuple"] = tuple(data["version_tuple"])
@@ -87,7 +92,13 @@ def _read(cache: Path, key: str) -> DriverFacts | None:
 
 def _write(cache: Path, key: str, facts: DriverFacts) -> None:
     """Losing it costs a second at the next start, so a failure is only noted."""
-    data = {**asdict(facts), "key": key, "binary": str(facts.binary), "features": sorted(facts.features)}
+    data = {
+        **asdict(facts),
+        "key": key,
+        "found_at": time.time(),
+        "binary": str(facts.binary),
+        "features": sorted(facts.features),
+    }
     temporary = cache.with_suffix(".new")
     try:
         cache.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

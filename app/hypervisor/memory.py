@@ -138,6 +138,8 @@ def _make_durable(descriptor: int, path: Path) -> None:
 async def _back(guest: Guest, was_running: bool) -> None:
     """After a failed or cancelled save: no transfer under way, and the guest as it was."""
     with contextlib.suppress(DriverError):
+        await guest.execute("closefd", {"fdname": _DESCRIPTOR_NAME})  # if the transfer never took it
+    with contextlib.suppress(DriverError):
         await guest.execute("migrate_cancel")
         while (await guest.execute("query-migrate")).get("status") in _MOVING[1:]:
             guest.migration.clear()

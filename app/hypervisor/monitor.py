@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,9 @@ from app.hypervisor.driver import DriverError
 from app.log import get
 
 log = get(__name__)
+
+# The library logs each failure before it raises it, at a level that would alarm people; ours become DriverErrors.
+logging.getLogger("qemu.qmp").setLevel(logging.CRITICAL)
 
 COMMAND_TIMEOUT = 60.0
 """Seconds. Long enough for a flush on a loaded disk; a QEMU that takes longer is taken for hung."""

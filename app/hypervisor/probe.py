@@ -28,6 +28,7 @@ HEAD_START = 1.5
 """Seconds an accelerator may boot later than emulation and still be used."""
 
 WORKS = "works"
+SLOW = "it boots much more slowly than emulation"
 _TOKEN = b"stillframe\n"
 
 # 16-bit code, loaded at 0x7c00. [0x46c] is the BIOS's count of timer interrupts, 0x3f8 the first serial port.
@@ -97,7 +98,7 @@ async def _race(trials: Mapping[str, asyncio.Task[Trial]]) -> dict[str, str]:
             await asyncio.wait(trials.values(), timeout=HEAD_START)
     for name, task in trials.items():
         if name != "tcg" and not task.done() and results.get("tcg") == WORKS:
-            results[name] = "it boots much more slowly than emulation"
+            results[name] = SLOW
         elif name != "tcg":
             results[name] = (await task).problem or WORKS
     return results

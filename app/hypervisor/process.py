@@ -88,6 +88,14 @@ def lock_holder(path: Path) -> int:
     return 0
 
 
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except OSError:
+        return False  # gone, or a later process of another user
+    return True
+
+
 def _open_process(pid: int) -> int:
     """A descriptor that stands for the process, -1 where the system has none to give.
 
@@ -169,6 +177,6 @@ class Process:
 
     async def _poll(self) -> None:
         """For systems without pidfd_open: nothing else tells us about a process that is not our child."""
-        while not self._reaped() and identity(self.pid) == self._identity:  # noqa: ASYNC110 - nothing to wait for
+        while not self._reaped() and _exists(self.pid):  # noqa: ASYNC110 - nothing to wait for
             await asyncio.sleep(_POLL)
         self._gone.set()

@@ -94,15 +94,16 @@ async def take(
         require_disk(context, vdi, disk.vdi_ref)
         check_depth(context, vdi)
     plan = {**_plan(context, name, chosen, ignored), "vm": vm, "by_schedule": by_schedule}
-    picture = _start_picture(context, vm)
-    with failures(vm):
-        entry = context.journal.begin(SNAPSHOT, **plan)
-    crash_points.reach("vm_snapshot.journaled")
+    entry = await _prepare(context, plan)
+    picture: asyncio.Task[bytes] | None = None
     try:
         await _switch(context, vm, plan)
-        await _freeze(context, plan)
+        # Not before: drawing the picture takes QEMU longer than the switch, and the guest's disks would wait for it.
+        picture = _start_picture(context, vm)
+        freezing = asyncio.ensure_future(_freeze(context, plan))
         commit(context, plan)
         crash_points.reach("vm_snapshot.committed")
+        await freezing
         entry.end()
     except BaseException:
         # What QEMU did is asked, not assumed: it may have switched although its answer was lost.
@@ -148,19 +149,40 @@ def _start_picture(context: Context, vm: str) -> asyncio.Task[bytes] | None:
     return asyncio.ensure_future(context.driver.screenshot(record.uuid))
 
 
+async def _prepare(context: Context, plan: dict[str, Any]) -> Entry:
+    """Write the journal entry and the overlays, all at once so that the file system syncs them together.
+
+    An overlay whose entry was not written any more is empty, and swept at the next start.
+    """
+    writes = [asyncio.to_thread(context.journal.begin, SNAPSHOT, **plan)]
+    overlays = [
+        asyncio.to_thread(context.files(d["sr"]).create_overlay, d["overlay"], d["image"]) for d in plan["disks"]
+    ]
+    results = await asyncio.gather(*writes, *overlays, return_exceptions=True)
+    failure = next((result for result in results if isinstance(result, BaseException)), None)
+    entry = results[0]
+    if failure is not None:
+        undo(context, plan)
+        if isinstance(entry, Entry):
+            entry.end()
+        with failures(str(plan["vm"])):
+            raise failure
+    assert isinstance(entry, Entry)
+    crash_points.reach("vm_snapshot.overlays_written")
+    return entry
+
+
 async def _switch(context: Context, vm: str, plan: dict[str, Any]) -> None:
     record = context.store.get(VM, vm)
+    current().progress(0.3)
+    current().point_of_no_return()
+    if record.power_state not in WITH_GUEST or not plan["disks"]:
+        return
+    switches = [DiskSwitch(d["device"], context.files(d["sr"]).image_path(d["overlay"])) for d in plan["disks"]]
     with failures(vm):
-        for sr, pairs in _by_repository(plan).items():
-            context.files(sr).create_overlays(pairs)
-        crash_points.reach("vm_snapshot.overlays_written")
-        current().progress(0.3)
-        current().point_of_no_return()
-        if record.power_state in WITH_GUEST and plan["disks"]:
-            switches = [DiskSwitch(d["device"], context.files(d["sr"]).image_path(d["overlay"])) for d in plan["disks"]]
-            facts = await context.driver.switch_disks(record.uuid, switches)
-            plan["stall"] = facts.stall
-            crash_points.reach("vm_snapshot.switched")
+        facts = await context.driver.switch_disks(record.uuid, switches)
+    plan["stall"] = facts.stall
+    crash_points.reach("vm_snapshot.switched")
     current().progress(0.7)
 
 

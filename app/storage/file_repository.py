@@ -124,6 +124,14 @@ class FileRepository(ImageChains):
         except OSError as error:
             raise StorageError.from_os_error(error, "change the mode of", path) from error
 
+    def is_unused_overlay(self, image_id: str) -> bool:
+        """True of an overlay that was never written to: it shows what its parent holds, so it can go without loss.
+
+        :raise StorageError: missing, corrupt, io.
+        """
+        path = self.image_path(image_id)
+        return qcow2.read_header(path).backing_file is not None and qcow2.is_empty(path)
+
     # Space
 
     def memory_utilisation(self, image_id: str) -> int:

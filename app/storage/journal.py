@@ -73,11 +73,12 @@ class Entry:
     def end(self) -> None:
         """Forget the operation: it is complete, or fully undone. A second call does nothing.
 
+        Not synced: an entry that a power cut brings back is only settled once more, and every recovery is repeatable.
+
         :raise StorageError: io.
         """
         try:
             self._path.unlink(missing_ok=True)
-            files.sync_folder(self._path.parent)
             crash_points.reach("storage.journal_ended")
         except OSError as error:
             raise StorageError.from_os_error(error, "remove the journal entry", self._path) from error

@@ -195,6 +195,16 @@ def _unknown_features(incompatible: int, table: bytes) -> tuple[str, ...]:
     return tuple(names.get(bit) or f"feature bit {bit}" for bit in unknown)
 
 
+def is_empty(path: Path) -> bool:
+    """True if no guest data was ever written to this very file: not one L1 entry points anywhere.
+
+    :raise StorageError: as `read_header`.
+    """
+    with files.open_regular(path) as file:
+        header = read_open_header(file)
+        return not any(files.read_at(file, header.l1_offset, header.l1_entries * 8))
+
+
 def check_mappings(path: Path) -> None:
     """Check that no L1 entry of *path* points outside the file: finds most files that were cut short, and quickly.
 

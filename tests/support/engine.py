@@ -100,7 +100,7 @@ class Bench:
 
     async def state(self, vm: str, wanted: VMPowerState) -> None:
         """Wait until the VM's record has this power state."""
-        while self.vm(vm).power_state is not wanted:
+        while self.vm(vm).power_state is not wanted:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 
 

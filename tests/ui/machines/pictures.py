@@ -1,0 +1,107 @@
+"""Pictures of the machines' widgets, to be looked at: ``python -m tests.ui.machines.pictures folder [what…]``."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from PySide6.QtCore import QEvent
+from PySide6.QtWidgets import QApplication, QDialog, QWidget
+
+from app.api import VMPowerState
+from tests.ui.machines.world import CHINESE_NAME, LONG_NAME, World, billing_db, make_world
+from ui.base import theme
+from ui.machines.delete_vm import DeleteDialog, deletable, doomed
+from ui.machines.general_tab import GeneralTab
+from ui.machines.power import force_dialog
+from ui.machines.properties import PropertiesDialog
+from ui.machines.states import machines
+
+Shot = Callable[[World], QWidget]
+
+
+def general(world: World) -> QWidget:
+    tab = GeneralTab(world.workspace)
+    tab.show_object("VM", billing_db(world))
+    tab.resize(1120, 740)
+    return tab
+
+
+def general_small(world: World) -> QWidget:
+    tab = GeneralTab(world.workspace)
+    tab.show_object("VM", billing_db(world, LONG_NAME))
+    tab.resize(740, 560)
+    return tab
+
+
+def general_halted(world: World) -> QWidget:
+    ref = world.add_vm(CHINESE_NAME, VMPowerState.Halted, memory_static_max=2**31)
+    tab = GeneralTab(world.workspace)
+    tab.show_object("VM", ref)
+    tab.resize(1120, 740)
+    return tab
+
+
+def general_template(world: World) -> QWidget:
+    tab = GeneralTab(world.workspace)
+    tab.show_object("VM", world.sample)
+    tab.resize(740, 560)
+    return tab
+
+
+def delete(world: World) -> QWidget:
+    ref = billing_db(world)
+    world.set(ref, power_state=VMPowerState.Halted)
+    chosen = deletable(world.engine.cache, (("VM", ref),))
+    return DeleteDialog(chosen, doomed(world.engine.cache, chosen))
+
+
+def force(world: World) -> QWidget:
+    ref = billing_db(world, LONG_NAME)
+    return force_dialog(machines(world.engine.cache, (("VM", ref),)), reboot=False)
+
+
+def properties(world: World) -> QWidget:
+    ref = billing_db(world)
+    return PropertiesDialog(world.vm(ref), 8, 16 * 2**30)
+
+
+SHOTS: dict[str, Shot] = {
+    "general": general,
+    "general-small": general_small,
+    "general-halted": general_halted,
+    "general-template": general_template,
+    "delete": delete,
+    "force": force,
+    "properties": properties,
+}
+
+
+def take(app: QApplication, folder: Path, names: list[str]) -> None:
+    for chosen in (theme.Theme.LIGHT, theme.Theme.DARK):
+        theme.apply(app, chosen)
+        for name in names or SHOTS:
+            with tempfile.TemporaryDirectory() as settings:
+                widget = SHOTS[name](make_world(Path(settings)))
+                if isinstance(widget, QDialog):
+                    widget.adjustSize()
+                widget.show()
+                app.processEvents()
+                widget.grab().save(str(folder / f"{name}-{chosen.value}.png"))
+                widget.close()
+                widget.deleteLater()
+                app.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+
+
+def main() -> None:
+    app = QApplication.instance() or QApplication([])
+    assert isinstance(app, QApplication)
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    take(app, folder, sys.argv[2:])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""One act on several VMs: those that can take part do, and the others are listed with their reasons."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from PySide6.QtGui import QStandardItem, QStandardItemModel
+from PySide6.QtWidgets import QHeaderView, QWidget
+
+from app.api import VM, ConnectionLost, Failure, Ref, Task, VMOperation
+from app.log import get
+from ui.base import icons
+from ui.base.commands import ENABLED, CommandState, Selection, disabled
+from ui.base.dialogs import Dialog, ask
+from ui.base.failures import explain
+from ui.base.sizes_and_dates import count
+from ui.base.workspace import Workspace
+from ui.machines.reasons import why_not
+from ui.machines.states import Chosen, machines
+from ui.widgets.views import TableView
+
+log = get(__name__)
+
+#: no more at once: the engine's host has other things to do as well
+AT_ONCE = 25
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of the act on one VM; `error` is None where it was never tried, for `reason`."""
+
+    ref: str
+    name: str
+    reason: str
+    error: Exception | None = None
+
+
+def state_of(workspace: Workspace, selection: Selection, operation: VMOperation) -> CommandState:
+    """Enabled if at least one chosen VM can; else the reason, if it is the same for all."""
+    chosen = machines(workspace.cache, selection)
+    if not chosen:
+        return disabled("Choose a VM first.")
+    reasons = {why_not(vm, operation) for _, vm in chosen}
+    if "" in reasons:
+        return ENABLED
+    if len(reasons) == 1:
+        reason = reasons.pop()
+        return disabled(reason if len(chosen) == 1 else _of_several(reason))
+    return disabled("None of the chosen VMs can do this now.")
+
+
+def _of_several(reason: str) -> str:
+    return reason.replace("It is", "They are", 1).replace(" it ", " them ")
+
+
+def able(chosen: Sequence[Chosen], operation: VMOperation) -> tuple[list[Chosen], list[Outcome]]:
+    """Those that can take part now, and the others with their reasons."""
+    others = [Outcome(ref, vm.name_label, reason) for ref, vm in chosen if (reason := why_not(vm, operation))]
+    left_out = {outcome.ref for outcome in others}
+    return [(ref, vm) for ref, vm in chosen if ref not in left_out], others
+
+
+async def run_each(
+    workspace: Workspace,
+    chosen: Sequence[Chosen],
+    doing: Callable[[str], str],
+    start: Callable[[Ref[VM]], Awaitable[Ref[Task]]],
+) -> list[Outcome]:
+    """Do it to each VM, side by side; answer those for which it failed. A cancelled one counts as neither.
+
+    :param doing: the title in the history, from the VM's name: "Starting web1".
+    :param start: begins the task.
+    """
+    turn = asyncio.Semaphore(AT_ONCE)
+
+    async def one(ref: Ref[VM], vm: VM) -> Outcome | None:
+        async with turn:
+            try:
+                await workspace.run_task(doing(vm.name_label), start(ref), subject=("VM", ref))
+            except (Failure, ConnectionLost) as error:
+                if isinstance(error, Failure) and error.code == "TASK_CANCELLED":
+                    return None
+                return Outcome(ref, vm.name_label, explain(error, workspace.cache).why, error)
+        return None
+
+    outcomes = await asyncio.gather(*(one(ref, vm) for ref, vm in chosen))
+    return [outcome for outcome in outcomes if outcome is not None]
+
+
+async def report(workspace: Workspace, title: str, tried: int, failed: Sequence[Outcome]) -> None:
+    """Show what did not happen: one error as such, several as a table.
+
+    :param title: the command's name, as "Shut Down".
+    :param tried: how many VMs were chosen in all.
+    """
+    if not failed:
+        return
+    only = failed[0]
+    if tried == 1 and only.error is not None:
+        await workspace.show_error(only.error, title)
+        return
+    await ask(OutcomeDialog(title, tried, failed, workspace.window))
+
+
+class OutcomeDialog(Dialog):
+    """The VMs an act did not happen to, each with its reason; the list can be copied."""
+
+    def __init__(self, title: str, tried: int, failed: Sequence[Outcome], parent: QWidget | None = None) -> None:
+        super().__init__(f"{title}: {count(len(failed), 'VM')} of {tried} left out", cancel="Close", parent=parent)
+        done = tried - len(failed)
+        self.add_sentence(f"It was done to {count(done, 'VM')}." if done else "It was not done to any of them.")
+        self.table = TableView("VMs left out, and why")
+        model = QStandardItemModel(0, 2, self.table)
+        model.setHorizontalHeaderLabels(["Name", "Reason"])
+        for outcome in failed:
+            reason = QStandardItem(icons.icon("alert-bad" if outcome.error else "alert-info"), outcome.reason)
+            reason.setToolTip(outcome.reason)
+            model.appendRow([QStandardItem(outcome.name), reason])
+        self.table.setModel(model)
+        self.table.setColumnWidth(0, 200)
+        self.table.horizontalHeader().setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
+        self.table.setMinimumSize(560, min(320, 40 + 30 * len(failed)))
+        self.content.addWidget(self.table, 1)

@@ -14,7 +14,6 @@ Without a command it opens the desktop. Commands that need no screen:
 
   --version     print the version
   tour DIR      take the tour of the main job and save a picture of each step to DIR
-  serve         run the engine alone
 
 ./installer/run.sh COMMAND --help explains a command.
 TEXT

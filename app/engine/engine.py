@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from app.api import VM, Blob, Console, Failure, Host
+from app.api.enums import ConsoleProtocol
 from app.api.failure import handle_invalid
 from app.config import Config
 from app.engine.bootstrap import ensure_objects, open_repositories
@@ -97,10 +98,16 @@ class Engine:
             return await self._driver.screenshot(self.context.store.get(VM, vm).uuid)
 
     def console_socket(self, console: str) -> Path:
-        """The unix socket that speaks RFB for a console. :raise Failure: HANDLE_INVALID, VM_HYPERVISOR_FAILURE."""
-        vm = self.context.store.get(Console, console).VM
-        with failures(vm):
-            return self._driver.console_socket(self.context.store.get(VM, vm).uuid)
+        """The unix socket of a console: RFB for the screen, plain bytes for the serial line.
+
+        :raise Failure: HANDLE_INVALID, VM_HYPERVISOR_FAILURE.
+        """
+        record = self.context.store.get(Console, console)
+        uuid = self.context.store.get(VM, record.VM).uuid
+        with failures(record.VM):
+            if record.protocol is ConsoleProtocol.vt100:
+                return self._driver.serial_socket(uuid)
+            return self._driver.console_socket(uuid)
 
     async def _open(self) -> None:
         config = self._config

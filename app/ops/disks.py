@@ -74,7 +74,6 @@ def guest_spec(context: Context, vm: str, *, machine: str | None = None, cpu: st
     record = context.store.get(VM, vm)
     bus = disk_bus(record)
     drives = tuple(_disk_spec(context, disk, bus) for disk in all_drives(context.store, vm))
-    serial_log = record.platform.get("serial-log", "")
     return GuestSpec(
         uuid=record.uuid,
         name=record.name_label,
@@ -83,7 +82,6 @@ def guest_spec(context: Context, vm: str, *, machine: str | None = None, cpu: st
         disks=drives,
         nics=tuple(_nic_spec(context, vif) for vif in sorted(record.VIFs)),
         boot_order=record.HVM_boot_params.get("order", "cdn"),
-        serial_log=Path(serial_log) if serial_log else None,
         machine=machine,
         cpu=cpu,
     )

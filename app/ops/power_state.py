@@ -19,8 +19,9 @@ def mark_running(context: Context, tx: Transaction, vm: str, *, paused: bool = F
     for vif in record.VIFs:
         tx.update(VIF, vif, currently_attached=True)
     if not record.consoles:
-        ref = new_ref()
-        tx.create(Console(protocol=ConsoleProtocol.rfb, location=f"/console?ref={ref}", VM=Ref(vm)), ref)
+        for protocol in (ConsoleProtocol.rfb, ConsoleProtocol.vt100):
+            ref = new_ref()
+            tx.create(Console(protocol=protocol, location=f"/console?ref={ref}", VM=Ref(vm)), ref)
     if not is_null(record.metrics):
         fresh = {"start_time": context.now()} if booted else {}
         tx.update(

@@ -1,0 +1,58 @@
+"""`stillframe`: the desktop, and its commands that need no window of their own."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from app import __version__, log
+from app.config import ConfigError, load
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and answer its exit status."""
+    options = _parser().parse_args(arguments)
+    if options.command == "tour":
+        from ui.tour.program import main as tour
+
+        return tour(options.dir, options.data_dir)
+    try:
+        config = load(options.data_dir)
+    except ConfigError as error:
+        print(f"stillframe: {error}", file=sys.stderr)
+        return 1
+    log.setup(config, options.debug)
+    # Here and not above: commands without a window must not load Qt.
+    from ui.application import run
+
+    return run(config)
+
+
+def _parser() -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument(
+        "--data-dir", type=Path, metavar="DIR", default=argparse.SUPPRESS, help="keep VMs, disks and settings in DIR"
+    )
+    common.add_argument(
+        "--debug", action="store_true", default=argparse.SUPPRESS, help="log more, also to the terminal"
+    )
+    parser = argparse.ArgumentParser(
+        prog="stillframe", description="A desktop manager for VM snapshots.", parents=[common]
+    )
+    parser.set_defaults(data_dir=None, debug=False)
+    parser.add_argument("--version", action="version", version=f"stillframe {__version__}")
+    commands = parser.add_subparsers(dest="command", title="commands", metavar="COMMAND")
+    tour = commands.add_parser(
+        "tour",
+        parents=[common],
+        help="take the tour of the main job without a screen, and write a picture of each step",
+        description="Drives the real window and the real engine through the main job in a temporary data folder.",
+    )
+    tour.add_argument("dir", type=Path, metavar="DIR", help="where the pictures go")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,122 @@
+"""The composition root: engine, session, cache, workspace and window are put together here, and only here."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from pathlib import Path
+
+from PySide6.QtWidgets import QApplication
+
+from app import log
+from app.api import Failure
+from app.client import ObjectCache, Session, Watcher
+from app.config import Config
+from app.engine.engine import DataFolderInUse
+from app.engine.local import EngineThread, LocalTransport
+from app.hypervisor.driver import Driver
+from app.storage.errors import StorageError
+from app.store import StoreDamaged
+from ui.base import loop, theme
+from ui.base.dialogs import ErrorDialog, ask
+from ui.base.icons import icon
+from ui.base.settings import Settings
+from ui.base.workspace import Workspace
+from ui.main_window import MainWindow
+
+logger = log.get(__name__)
+MARK_FILE = "STILLFRAME_BENCH_MARK"
+"""Names a file that gets the moment the window was first shown; for measuring the start."""
+
+
+class Desktop:
+    """Everything behind one window, opened and closed in order."""
+
+    def __init__(self, config: Config, driver: Driver | None = None) -> None:
+        self.settings = Settings(config.settings_file)
+        self.thread = EngineThread(config, driver)
+        self.session: Session
+        self.cache = ObjectCache()
+        self.workspace: Workspace
+        self.window: MainWindow
+        self._watcher: Watcher
+        self._closed = asyncio.Event()
+
+    async def open(self) -> None:
+        """Open the engine, fill the cache, show nothing yet. :raise: what EngineThread.open raises."""
+        await self.thread.open()
+        self.session = await Session.open(LocalTransport(self.thread), originator="stillframe desktop")
+        self._watcher = Watcher(self.session, self.cache, self._on_status)
+        self.workspace = Workspace(self.session, self.cache, self.settings)
+        self._watcher.start()
+        await self._watcher.filled()
+        self.window = MainWindow(self.workspace)
+        self.workspace.window = self.window
+        self.window.close_requested.connect(self._closed.set)
+
+    async def closed(self) -> None:
+        """Wait until the user has closed the window."""
+        await self._closed.wait()
+
+    async def close(self) -> None:
+        """Let go of everything in order. Guests run on."""
+        self.window.hide()
+        await self.workspace.close()
+        await self._watcher.close()
+        await self.session.close()
+        await self.thread.close()
+        self.settings.sync()
+
+    def _on_status(self, status: str) -> None:
+        self.workspace.status_changed.emit(status)
+
+
+def make_application(settings: Settings | None = None) -> QApplication:
+    """The QApplication with our name, icon and theme."""
+    app = QApplication.instance()
+    if not isinstance(app, QApplication):
+        app = QApplication(sys.argv[:1])
+    app.setApplicationName("stillframe")
+    app.setApplicationDisplayName("Stillframe")
+    app.setDesktopFileName("stillframe")
+    theme.apply(app, settings.theme if settings is not None else theme.Theme.SYSTEM)
+    app.setWindowIcon(icon("stillframe"))
+    return app
+
+
+def run(config: Config, driver: Driver | None = None) -> int:
+    """Show the desktop over a data folder until its window is closed; answer the exit status."""
+    desktop_settings = Settings(config.settings_file)
+    app = make_application(desktop_settings)
+    return loop.run(app, _live(config, driver))
+
+
+async def _live(config: Config, driver: Driver | None) -> int:
+    desktop = Desktop(config, driver)
+    try:
+        await desktop.open()
+    except (DataFolderInUse, StoreDamaged, StorageError, Failure, OSError) as error:
+        logger.error("the engine cannot open", error=str(error))
+        await ask(_cannot_open(error))
+        return 1
+    desktop.window.show()
+    _leave_mark()
+    await desktop.closed()
+    await desktop.close()
+    return 0
+
+
+def _cannot_open(error: Exception) -> ErrorDialog:
+    advice = {
+        DataFolderInUse: "Go to the window that is open already, or start with another --data-dir.",
+        StoreDamaged: "Nothing was changed. Put back a backup of the database, or ask for help with the file.",
+    }.get(type(error), "Nothing was changed. See to the cause and start again.")
+    return ErrorDialog("Stillframe cannot open its data folder", str(error), advice, repr(error))
+
+
+def _leave_mark() -> None:
+    target = os.environ.get(MARK_FILE)
+    if target:
+        Path(target).write_text(f"shown {time.monotonic()}\n", encoding="ascii")

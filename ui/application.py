@@ -11,14 +11,10 @@ from pathlib import Path
 from PySide6.QtWidgets import QApplication
 
 from app import log
-from app.api import Failure
 from app.client import ObjectCache, Session, Watcher
 from app.config import Config
-from app.engine.engine import DataFolderInUse
+from app.engine.engine import CannotOpen
 from app.engine.local import EngineThread, LocalTransport
-from app.hypervisor.driver import Driver
-from app.storage.errors import StorageError
-from app.store import StoreDamaged
 from ui.base import loop, theme
 from ui.base.dialogs import ErrorDialog, ask
 from ui.base.icons import icon
@@ -34,9 +30,9 @@ MARK_FILE = "STILLFRAME_BENCH_MARK"
 class Desktop:
     """Everything behind one window, opened and closed in order."""
 
-    def __init__(self, config: Config, driver: Driver | None = None) -> None:
+    def __init__(self, config: Config, thread: EngineThread | None = None) -> None:
         self.settings = Settings(config.settings_file)
-        self.thread = EngineThread(config, driver)
+        self.thread = thread or EngineThread(config)
         self.session: Session
         self.cache = ObjectCache()
         self.workspace: Workspace
@@ -86,34 +82,28 @@ def make_application(settings: Settings | None = None) -> QApplication:
     return app
 
 
-def run(config: Config, driver: Driver | None = None) -> int:
+def run(config: Config) -> int:
     """Show the desktop over a data folder until its window is closed; answer the exit status."""
     desktop_settings = Settings(config.settings_file)
     app = make_application(desktop_settings)
-    return loop.run(app, _live(config, driver))
+    return loop.run(app, _live(config))
 
 
-async def _live(config: Config, driver: Driver | None) -> int:
-    desktop = Desktop(config, driver)
+async def _live(config: Config) -> int:
+    desktop = Desktop(config)
     try:
         await desktop.open()
-    except (DataFolderInUse, StoreDamaged, StorageError, Failure, OSError) as error:
+    except CannotOpen as error:
         logger.error("the engine cannot open", error=str(error))
-        await ask(_cannot_open(error))
+        await ask(
+            ErrorDialog("Stillframe cannot open its data folder", str(error), error.advice, repr(error.__cause__))
+        )
         return 1
     desktop.window.show()
     _leave_mark()
     await desktop.closed()
     await desktop.close()
     return 0
-
-
-def _cannot_open(error: Exception) -> ErrorDialog:
-    advice = {
-        DataFolderInUse: "Go to the window that is open already, or start with another --data-dir.",
-        StoreDamaged: "Nothing was changed. Put back a backup of the database, or ask for help with the file.",
-    }.get(type(error), "Nothing was changed. See to the cause and start again.")
-    return ErrorDialog("Stillframe cannot open its data folder", str(error), advice, repr(error))
 
 
 def _leave_mark() -> None:

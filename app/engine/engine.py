@@ -35,15 +35,24 @@ from app.ops.vm_destroy import VMDestroyOps
 from app.ops.vm_power import VMPowerOps
 from app.ops.vm_revert import VMRevertOps
 from app.ops.vm_snapshot import VMSnapshotOps
+from app.storage.errors import StorageError
 from app.storage.file_repository import FileRepository
 from app.storage.journal import Journal
-from app.store import Store
+from app.store import Store, StoreDamaged
 
 log = get(__name__)
 RESOURCES = Path(__file__).resolve().parents[2] / "resources"
 
 
-class DataFolderInUse(Exception):
+class CannotOpen(Exception):
+    """The data folder cannot be opened, and nothing in it was changed. `advice` says what to do."""
+
+    def __init__(self, message: str, advice: str = "See to the cause and start again.") -> None:
+        super().__init__(message)
+        self.advice = advice
+
+
+class DataFolderInUse(CannotOpen):
     """Another engine owns the data folder."""
 
 
@@ -62,14 +71,19 @@ class Engine:
         """Take the folder, recover what a kill interrupted, attach to guests that are alive.
 
         :raise DataFolderInUse: another engine owns the folder.
-        :raise StoreDamaged: the database cannot be used.
-        :raise StorageError: a folder cannot be used.
+        :raise CannotOpen: the database or a folder cannot be used.
         """
         self._lock = _take_lock(self._config)
         try:
             await self._open()
-        except BaseException:
+        except BaseException as error:
             self._release()
+            if isinstance(error, StoreDamaged):
+                raise CannotOpen(
+                    str(error), "Put back a backup of the database, or ask for help with the file."
+                ) from error
+            if isinstance(error, StorageError | OSError):
+                raise CannotOpen(str(error)) from error
             raise
 
     async def close(self) -> None:
@@ -178,7 +192,8 @@ def _take_lock(config: Config) -> IO[str]:
         owner = lock.read().strip()
         lock.close()
         raise DataFolderInUse(
-            f"{config.data_dir} is in use by another Stillframe (process {owner or 'unknown'})"
+            f"{config.data_dir} is in use by another Stillframe (process {owner or 'unknown'})",
+            "Go to the window that is open already, or start with another --data-dir.",
         ) from error
     lock.seek(0)
     lock.truncate()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QEvent, QObject, QPoint, Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, QPoint, Qt, QTimer, Signal
 from PySide6.QtGui import QAccessible, QAccessibleEvent, QColor
 from PySide6.QtWidgets import QFrame, QGraphicsDropShadowEffect, QHBoxLayout, QSizePolicy, QWidget
 
@@ -98,8 +98,9 @@ class Toast(Notice):
     """
 
     def __init__(self, window: QWidget, sentence: str, tone: str = "good", act: str = "") -> None:
+        # The window is asked for by parentWidget() and not kept: a child with the last reference to its parent would
+        # end it in the middle of its own destruction.
         super().__init__(sentence, tone, act, dismissible=True, parent=window)
-        self._window = window
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self.dismiss)
@@ -112,7 +113,6 @@ class Toast(Notice):
         shadow.setColor(shade)
         self.setGraphicsEffect(shadow)
         self.acted.connect(self.dismiss)
-        window.installEventFilter(self)
 
     def rise(self) -> None:
         """Appear."""
@@ -127,12 +127,14 @@ class Toast(Notice):
 
     def dismiss(self) -> None:
         self._timer.stop()
-        self._window.removeEventFilter(self)
         super().dismiss()
-        for other in _toasts(self._window):
-            if other is not self:
-                other.move(other._place())
+        replace_toasts(self._over())
         self.deleteLater()
+
+    def _over(self) -> QWidget:
+        window = self.parentWidget()
+        assert window is not None, "a toast is made with its window"
+        return window
 
     def _stay(self) -> None:
         if self.property("notice") != "bad":
@@ -140,12 +142,13 @@ class Toast(Notice):
 
     def _place(self) -> QPoint:
         """The lower right corner, above the older toasts."""
+        window = self._over()
         below = 0
-        for other in _toasts(self._window):
+        for other in _toasts(window):
             if other is self:
                 break
             below += other.height() + GAP
-        corner = self._window.rect().bottomRight()
+        corner = window.rect().bottomRight()
         return QPoint(corner.x() - self.width() - _EDGE, corner.y() - self.height() - _EDGE - 28 - below)
 
     def enterEvent(self, event: QEvent) -> None:
@@ -154,16 +157,20 @@ class Toast(Notice):
     def leaveEvent(self, event: QEvent) -> None:
         self._stay()
 
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        if watched is self._window and event.type() == QEvent.Type.Resize:
-            self.move(self._place())
-        return False
-
 
 def _toasts(window: QWidget) -> list[Toast]:
     """The toasts of a window that are up, oldest first."""
     found = window.findChildren(Toast, options=Qt.FindChildOption.FindDirectChildrenOnly)
     return [toast for toast in found if not toast.isHidden()]
+
+
+def replace_toasts(window: QWidget) -> None:
+    """Put the toasts of ``window`` into its corner again. A window calls this when it is resized.
+
+    (An event filter of each toast would do it unasked, but one in Python may be called while the window is destroyed.)
+    """
+    for shown in _toasts(window):
+        shown.move(shown._place())
 
 
 def toast(

@@ -8,7 +8,17 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from PySide6.QtCore import QAbstractItemModel, QEvent, QModelIndex, QPersistentModelIndex, QPoint, QRect, QRectF, Qt
+from PySide6.QtCore import (
+    QAbstractItemModel,
+    QEvent,
+    QModelIndex,
+    QPersistentModelIndex,
+    QPoint,
+    QRect,
+    QRectF,
+    Qt,
+    QTimer,
+)
 from PySide6.QtGui import (
     QColor,
     QGuiApplication,
@@ -290,10 +300,10 @@ def column_menu(header: QHeaderView) -> QMenu:
 
 def _remember(header: QHeaderView, store: ColumnStore, name: str) -> None:
     store.restore_columns(name, header)
-
-    def save(*_what: object) -> None:
-        store.save_columns(name, header)
-
-    header.sectionResized.connect(save)
-    header.sectionMoved.connect(save)
-    header.sortIndicatorChanged.connect(save)
+    # A hidden column is told as a resized one before it counts as hidden, and dragging tells of every pixel.
+    soon = QTimer(header)
+    soon.setSingleShot(True)
+    soon.timeout.connect(lambda: store.save_columns(name, header))
+    header.sectionResized.connect(lambda: soon.start())
+    header.sectionMoved.connect(lambda: soon.start())
+    header.sortIndicatorChanged.connect(lambda: soon.start())

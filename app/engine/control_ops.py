@@ -66,6 +66,7 @@ class EventOps(Operations, EventCalls):
             if changes or remaining <= 0:
                 return self._batch(changes)
             await asyncio.wait({heard}, timeout=remaining)
+            heard.cancel()
 
     async def inject(self, cls: str, ref: str) -> str:
         if cls not in classes():

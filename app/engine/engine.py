@@ -27,7 +27,7 @@ from app.ops.context import Context
 from app.ops.device_ops import VBDOps, VIFOps
 from app.ops.locking import refresh_all
 from app.ops.screenshots import blob_path, sweep
-from app.ops.storage_ops import SROps, VDIOps, scan
+from app.ops.storage_ops import SROps, VDIOps, refresh_sizes, scan
 from app.ops.translate import failures
 from app.ops.vm_clone import VMCloneOps
 from app.ops.vm_create import VMCreateOps
@@ -41,6 +41,7 @@ from app.storage.journal import Journal
 from app.store import Store, StoreDamaged
 
 log = get(__name__)
+HOUSEKEEPING_SECONDS = 15.0
 RESOURCES = Path(__file__).resolve().parents[2] / "resources"
 
 
@@ -152,6 +153,7 @@ class Engine:
                 await scan(context, sr)
         refresh_all(context)
         context.in_background(asyncio.ensure_future(self._find_facts()))
+        context.in_background(asyncio.ensure_future(_housekeeping(context)))
         log.info("the engine is open", folder=str(config.data_dir), guests=len(states))
 
     def _empty_trash(self) -> None:
@@ -181,6 +183,12 @@ class Engine:
         if self._lock is not None:
             self._lock.close()
             self._lock = None
+
+
+async def _housekeeping(context: Context) -> None:
+    while True:
+        await asyncio.sleep(HOUSEKEEPING_SECONDS)
+        refresh_sizes(context)
 
 
 def _take_lock(config: Config) -> IO[str]:

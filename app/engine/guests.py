@@ -16,6 +16,7 @@ log = get(__name__)
 _WITH_GUEST = (VMPowerState.Running, VMPowerState.Paused)
 _ALIVE: Mapping[str, bool] = {"running": False, "paused": True, "io-error": True, "saved": True, "crashed": True}
 """Guest states with a live process, and whether its virtual CPUs stand still."""
+_ASKED_FOR = {VMOperation.clean_shutdown, VMOperation.clean_reboot}
 _PLANNED = ("guest-shutdown", "host-qmp-quit")
 
 
@@ -59,7 +60,7 @@ def _stopped(context: Context, vm: Ref[VM], record: VM, event: GuestEvent) -> No
     with context.store.transaction() as tx:
         mark_down(context, tx, vm)
         # A clean shutdown that was asked for is no news.
-        if not planned or VMOperation.clean_shutdown not in record.current_operations.values():
+        if not planned or not _ASKED_FOR & set(record.current_operations.values()):
             context.post(tx, name, priority, vm, body)
 
 

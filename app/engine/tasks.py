@@ -51,8 +51,12 @@ class Tasks:
 
     async def run(self, handle: TaskHandle, work: Callable[[], Awaitable[Any]]) -> Any:
         """Run the work for a synchronous call; the task goes when it ends. :raise Failure: what the work raised."""
+        running = asyncio.ensure_future(self._guarded(handle, work))
+        self._running.add(running)
+        running.add_done_callback(self._running.discard)
         try:
-            return await asyncio.shield(self._guarded(handle, work))
+            # A client that goes away does not stop what it asked for half-way.
+            return await asyncio.shield(running)
         finally:
             self.forget(handle.ref)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from app import crash_points
-from app.api import SR, VBD, VDI, Failure, Ref, SRCalls, VDICalls, VDIType
+from app.api import SR, VBD, VDI, VM, Failure, Ref, SRCalls, VBDType, VDICalls, VDIType, VMPowerState
 from app.api.failure import invalid_value, not_allowed
 from app.ops.context import Context, Operations
 from app.ops.images import begin_discard, finish_discard, release
@@ -182,3 +183,23 @@ def _absolute(path: str) -> Path:
     if not path or "\0" in path or not Path(path).is_absolute():
         raise invalid_value("path", path)
     return Path(path)
+
+
+def refresh_sizes(context: Context) -> None:
+    """Refresh how much the disks of running VMs take, and the space of their repositories."""
+    store = context.store
+    active = {
+        vbd.VDI
+        for vm in store.all(VM).values()
+        if vm.power_state is VMPowerState.Running
+        for ref in vm.VBDs
+        if (vbd := store.find(VBD, ref)) is not None and vbd.type is VBDType.Disk
+    }
+    for ref in active:
+        vdi = store.find(VDI, ref)
+        if vdi is not None and vdi.SR in context.repositories:
+            with contextlib.suppress(Failure), failures():
+                size = context.files(vdi.SR).physical_utilisation(vdi.location)
+                store.publish(VDI, ref, physical_utilisation=size)
+    for sr in context.repositories:
+        update_space(context, sr)

@@ -133,8 +133,12 @@ async def start_guest(context: Context, vm: str, *, paused: bool = False) -> Non
     with failures(vm):
         await context.driver.start(guest_spec(context, vm), paused=paused)
     crash_points.reach("vm_start.guest_started")
-    with context.store.transaction() as tx:
-        mark_running(context, tx, vm, paused=paused)
+    try:
+        with context.store.transaction() as tx:
+            mark_running(context, tx, vm, paused=paused)
+    except BaseException:
+        await stop_guest(context, vm)
+        raise
 
 
 async def stop_guest(context: Context, vm: str) -> None:

@@ -162,7 +162,7 @@ class Wizard(QDialog):
         if last and not reason:
             reason = next((r for i in self._relevant_indexes() if (r := self.pages[i].why_incomplete())), "")
         words = self._finish() if callable(self._finish) else self._finish
-        self.next.setText(words if last else "&Next")
+        self.next.setText(text.no_mnemonic(words) if last else "&Next")
         self.next.setEnabled(not reason)
         self.next.setToolTip(text.tooltip(reason))
         self.next.setAccessibleDescription(reason)

@@ -6,8 +6,8 @@ from PySide6.QtCore import QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QPainter, QPainterPath, QPaintEvent
 from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QSizePolicy, QVBoxLayout, QWidget
 
+from ui.base import motion, theme
 from ui.base import sizes_and_dates as words
-from ui.base import theme
 from ui.base.dialogs import GAP, IconLabel
 from ui.widgets.buttons import icon_button
 from ui.widgets.labels import ElidedLabel
@@ -60,7 +60,11 @@ class TaskProgress(QWidget):
 
     def set_progress(self, fraction: float | None, detail: str = "") -> None:
         """How far it is, 0 to 1; None: it is not known, and the bar only shows that something goes on."""
-        if fraction is None:
+        if fraction is None and motion.is_reduced():
+            self.bar.setRange(0, _STEPS)
+            self.bar.setValue(0)
+            detail = detail or "Working…"
+        elif fraction is None:
             self.bar.setRange(0, 0)
         else:
             self.bar.setRange(0, _STEPS)
@@ -69,6 +73,7 @@ class TaskProgress(QWidget):
 
     def set_waiting(self, reason: str) -> None:
         """It does nothing now, because of ``reason``."""
+        self.bar.setRange(0, _STEPS)  # an unknown end would keep the bar moving
         self._show("attention", "clock", reason)
 
     def set_failed(self, reason: str) -> None:

@@ -63,14 +63,14 @@ def test_next_waits_for_an_answer_and_says_for_which(
 def test_pages_come_in_order_and_finish_names_the_act(
     wizard: Wizard, pages: tuple[NamePage, OptionalPage, WizardPage], qtbot: QtBot
 ) -> None:
-    pages[0].field.setText("Nightly")
+    pages[0].field.setText("Night & day")
     assert not wizard.back.isEnabled()
     wizard.next.click()
     assert wizard.page is pages[1]
     assert wizard.steps.is_ticked(0)
     assert not wizard.steps.is_ticked(2)
     wizard.next.click()
-    assert (wizard.page, wizard.is_last(), wizard.next.text()) == (pages[2], True, "Create Nightly")
+    assert (wizard.page, wizard.is_last(), wizard.next.text()) == (pages[2], True, "Create Night && day")
     with qtbot.waitSignal(wizard.finished) as finished:
         wizard.next.click()
     assert finished.args == [QDialog.DialogCode.Accepted.value]

@@ -8,7 +8,7 @@ from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from tests.ui import gallery
+from tests.ui.gallery.pictures import draw
 
 
 def colours(image: QImage) -> int:
@@ -17,7 +17,7 @@ def colours(image: QImage) -> int:
 
 
 def test_every_picture_is_drawn(qapp: QApplication, qtbot: QtBot, tmp_path: Path) -> None:
-    pictures = gallery.draw(tmp_path, qapp)
+    pictures = draw(tmp_path, qapp)
     assert len(pictures) == 14
     for picture in pictures:
         assert colours(QImage(str(picture))) > 20, picture.name

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from PySide6.QtCore import QEvent
 from PySide6.QtGui import QImage
@@ -17,6 +19,13 @@ from ui.widgets.progress import CapacityBar, TaskProgress
 from ui.widgets.thumbnail import Thumbnail, fitted
 
 GIB = 1024**3
+
+
+@pytest.fixture(autouse=True)
+def moving() -> Iterator[None]:
+    motion.set_reduced(False)
+    yield
+    motion.set_reduced(None)
 
 
 @pytest.fixture
@@ -37,8 +46,15 @@ def test_progress_is_shown_in_words_and_as_a_bar(progress: TaskProgress) -> None
     assert not progress.detail.isVisible()
 
 
+def test_nothing_moves_for_people_who_asked_for_that(progress: TaskProgress) -> None:
+    motion.set_reduced(True)
+    progress.set_progress(None)
+    assert (progress.bar.maximum(), progress.detail.text()) == (1000, "Working…")
+
+
 def test_waiting_and_failing_are_told_by_icon_and_word(progress: TaskProgress) -> None:
     progress.set_waiting("Waits for the merge of mail")
+    assert progress.bar.maximum() > 0, "a bar without an end would move"
     assert progress.bar.property("tone") == "attention"
     assert progress.detail.isVisible()
     progress.set_failed("Not enough space")

@@ -1,0 +1,1 @@
+"""Pictures of every widget, for people and for a test."""

@@ -1,0 +1,132 @@
+"""Pictures of the window, to be looked at: ``python -m tests.ui.main_window.pictures FOLDER [NAME…]``.
+
+Set QT_SCALE_FACTOR=2 for the pictures a dense screen would show.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from PySide6.QtWidgets import QApplication
+
+from app.api import VM, Failure, Task
+from app.api.enums import VMOperation
+from tests.support.fake_session import FakeEngine
+from tests.ui.main_window import pools
+from ui.base import theme
+from ui.base.settings import Settings
+from ui.base.theme import Theme
+from ui.base.workspace import Workspace
+from ui.main_window import MainWindow
+
+SIZES = ((1024, 700), (1440, 900))
+
+
+def busy(engine: FakeEngine, workspace: Workspace) -> None:
+    """An operation of ours and one of another client under way, one that failed, and alerts."""
+    task = engine.put(Task(name_label="Async.VM.snapshot", progress=0.4, name_description="Waits for web-01"))
+    engine.change(VM, pools.WEB, current_operations={task: VMOperation.snapshot})
+    failed = workspace.history.begin("Starting test-win11", ("VM", pools.WIN))
+    workspace.history.end(failed, Failure("VM_HYPERVISOR_FAILURE", pools.WIN, "QEMU said: cannot set up guest memory"))
+    done = workspace.history.begin("Taking a snapshot of billing-db", ("VM", pools.DB))
+    workspace.history.end(done)
+    entry = workspace.history.begin("Merging 1 of 2 disks of web-01", ("VM", pools.WEB))
+    entry.task = task
+    entry.progress, entry.words, entry.cancellable = 0.62, "1.2 of 1.9 GiB", True
+    workspace.history.changed.emit(entry)
+    pools.messages(engine)
+
+
+def small(engine: FakeEngine, workspace: Workspace) -> None:
+    pools.small_pool(engine)
+    busy(engine, workspace)
+
+
+def awkward(engine: FakeEngine, workspace: Workspace) -> None:
+    small(engine, workspace)
+    engine.put(pools.machine(pools.LONG, name_description=pools.LONG * 3), "OpaqueRef:long")
+    engine.put(pools.machine(pools.CHINESE), "OpaqueRef:chinese")
+    engine.put(pools.machine("<b>not bold</b> & co"), "OpaqueRef:markup")
+
+
+def empty(engine: FakeEngine, workspace: Workspace) -> None:
+    pools.empty_pool(engine)
+
+
+def large(engine: FakeEngine, workspace: Workspace) -> None:
+    pools.large_pool(engine)
+
+
+def search(window: MainWindow) -> None:
+    window.pane.search.setText("web deb")
+    window.pane.tree.search("web deb")
+
+
+def rename(window: MainWindow) -> None:
+    window.show_object("VM", pools.WEB)
+    window.pane.tree.rename()
+
+
+Show = Callable[[MainWindow], object]
+SCENES: dict[str, tuple[Callable[[FakeEngine, Workspace], None], Show]] = {
+    "vm": (small, lambda w: w.show_object("VM", pools.DB, "general")),
+    "vm-storage": (small, lambda w: w.show_object("VM", pools.DB, "storage")),
+    "busy": (small, lambda w: w.show_object("VM", pools.WEB)),
+    "host": (small, lambda w: w.show_object("host", pools.HOST)),
+    "pool": (small, lambda w: w.show_object("pool", pools.POOL)),
+    "sr": (small, lambda w: w.show_object("SR", pools.SR_DISKS, "general")),
+    "sr-storage": (small, lambda w: w.show_object("SR", pools.SR_DISKS, "storage")),
+    "template": (small, lambda w: w.show_object("VM", pools.BASE)),
+    "long": (awkward, lambda w: w.show_object("VM", "OpaqueRef:long")),
+    "chinese": (awkward, lambda w: w.show_object("VM", "OpaqueRef:chinese")),
+    "several": (small, lambda w: w.pane.tree.selectAll()),
+    "search": (small, search),
+    "rename": (small, rename),
+    "events": (small, lambda w: w.pane.choose_page("events")),
+    "alerts": (small, lambda w: w.pane.choose_page("alerts")),
+    "lost": (small, lambda w: w.workspace.status_changed.emit("lost")),
+    "empty": (empty, lambda w: w.show_object("pool", pools.POOL)),
+    "no-events": (empty, lambda w: w.pane.choose_page("events")),
+    "large": (large, lambda w: w.show_object("VM", "OpaqueRef:vm7")),
+}
+
+
+def take(app: QApplication, folder: Path, name: str, dark: bool, size: tuple[int, int]) -> None:
+    """One picture."""
+    theme.apply(app, Theme.DARK if dark else Theme.LIGHT)
+    fill, show = SCENES[name]
+    with tempfile.TemporaryDirectory() as place:
+        engine = FakeEngine()
+        workspace = Workspace(engine.session(), engine.cache, Settings(Path(place) / "settings.ini"))
+        window = MainWindow(workspace)
+        window.resize(*size)
+        window.show()
+        fill(engine, workspace)
+        app.processEvents()
+        show(window)
+        for _ in range(3):
+            app.processEvents()
+        path = folder / f"{name}-{'dark' if dark else 'light'}-{size[0]}.png"
+        window.grab().save(str(path))
+        window.hide()
+        window.deleteLater()
+        app.processEvents()
+
+
+def main(folder: Path, names: list[str]) -> None:
+    """Take the pictures of these scenes, or of all."""
+    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    app = QApplication.instance() or QApplication([])
+    assert isinstance(app, QApplication)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names or SCENES:
+        for dark, size in ((False, SIZES[1]), (True, SIZES[1]), (False, SIZES[0])):
+            take(app, folder, name, dark, size)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2:])

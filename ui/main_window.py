@@ -1,0 +1,219 @@
+"""The window: menus, tool bar, the tree at the left, the chosen object's tabs at the right, and the status bar."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from PySide6.QtCore import QRect, Qt, Signal
+from PySide6.QtGui import QCloseEvent, QGuiApplication
+from PySide6.QtWidgets import QMainWindow, QSplitter, QStackedWidget, QVBoxLayout, QWidget
+
+from ui.base.commands import Command
+from ui.base.dialogs import ConsequenceDialog, ask
+from ui.base.history import Entry
+from ui.base.sizes_and_dates import count
+from ui.base.workspace import Workspace
+from ui.machines import commands as machine_commands
+from ui.machines.general_tab import GeneralTab
+from ui.navigation import menus, window_commands
+from ui.navigation.navigation_pane import INFRASTRUCTURE, NOTIFICATIONS, NavigationPane
+from ui.navigation.news import News
+from ui.navigation.object_page import LostNotice, ObjectPage
+from ui.navigation.object_tabs import TabFactory
+from ui.navigation.placement import Key
+from ui.navigation.status_bar import StatusBar
+from ui.navigation.tool_bar import ToolBar
+
+TABS: Final[Mapping[str, Sequence[tuple[str, str]]]] = {
+    "pool": (("general", "General"),),
+    "host": (("general", "General"),),
+    "vm": (("general", "General"), ("storage", "Storage"), ("console", "Console"), ("snapshots", "Snapshots")),
+    "template": (("general", "General"), ("storage", "Storage")),
+    "sr": (("general", "General"), ("storage", "Storage")),
+}
+"""The tabs of each kind of object, in order. The page of one is registered as ``vm.snapshots``."""
+
+FEATURE_TABS: Final[Mapping[str, TabFactory]] = {
+    "vm.general": GeneralTab,
+    "template.general": GeneralTab,
+}
+PAGES: Final = (("alerts", "bell", "Alerts"), ("events", "list", "Events"))
+_SIZE: Final = (1180, 760)
+_SPLIT: Final = (280, 900)
+
+
+def register_commands(workspace: Workspace) -> None:
+    """Register the commands of all features."""
+    for feature in (machine_commands, window_commands):
+        feature.register(workspace)
+
+
+class MainWindow(QMainWindow):
+    """One pool in one window.
+
+    :param tab_factories: what makes the page of each tab, by ``kind.tab``; those of the features where not given.
+    """
+
+    #: the person wants to leave, and nothing stands against it; whoever made the window ends it
+    close_requested = Signal()
+
+    def __init__(self, workspace: Workspace, tab_factories: Mapping[str, TabFactory] | None = None) -> None:
+        super().__init__()
+        self.workspace = workspace
+        workspace.window = self
+        self._news = News(workspace, self)
+        self.pane = NavigationPane(workspace, self._news, menus.CONTEXT, PAGES)
+        self._register()
+        self.page = ObjectPage(workspace, TABS, FEATURE_TABS if tab_factories is None else tab_factories)
+        self.notifications = QStackedWidget()
+        self.right = QStackedWidget()
+        self.right.addWidget(self.page)
+        self.right.addWidget(self.notifications)
+        self.split = QSplitter()
+        self.tool_bar = ToolBar(workspace.commands, self)
+        self.status = StatusBar(workspace, self._news)
+        self._lay_out()
+        self._connect()
+        self._restore()
+        self._follow_selection()
+        self.pane.tree.setFocus()
+
+    def show_object(self, cls: str, ref: str, tab: str = "") -> None:
+        """Choose an object and show it, on one of its tabs if asked."""
+        self.pane.search.clear()
+        if self.pane.tree.choose((cls, ref)):
+            self.pane.set_mode(INFRASTRUCTURE)
+            self.page.show_selection(((cls, ref),), tab)
+
+    # ---- construction -----------------------------------------------------------------------------------------
+
+    def _register(self) -> None:
+        if "file.exit" not in self.workspace.commands.ids():
+            register_commands(self.workspace)
+        self.workspace.commands.add(
+            window_commands.rename_command(self.pane.tree.rename),
+            Command(
+                id="view.infrastructure",
+                title="&Infrastructure",
+                icon="infrastructure",
+                shortcut="Ctrl+1",
+                run=lambda _w, _s: self.pane.set_mode(INFRASTRUCTURE),
+            ),
+            Command(
+                id="view.notifications",
+                title="&Notifications",
+                icon="bell",
+                shortcut="Ctrl+2",
+                run=lambda _w, _s: self.pane.set_mode(NOTIFICATIONS),
+            ),
+        )
+
+    def _lay_out(self) -> None:
+        self.setAccessibleName("Stillframe")
+        menus.fill(self.menuBar(), self.workspace.commands)
+        self.addToolBar(self.tool_bar)
+        self.setContextMenuPolicy(Qt.ContextMenuPolicy.PreventContextMenu)
+        self.split.addWidget(self.pane)
+        self.split.addWidget(self.right)
+        self.split.setStretchFactor(1, 1)
+        self.split.setChildrenCollapsible(False)
+        self.split.setHandleWidth(1)
+        self.split.setSizes(_SPLIT)
+        middle = QWidget()
+        rows = QVBoxLayout(middle)
+        rows.setContentsMargins(0, 0, 0, 0)
+        rows.setSpacing(0)
+        rows.addWidget(LostNotice(self.workspace))
+        rows.addWidget(self.split, 1)
+        self.setCentralWidget(middle)
+        self.setStatusBar(self.status)
+        self.setMinimumSize(800, 560)
+
+    def _connect(self) -> None:
+        self.pane.tree.chosen.connect(self._follow_selection)
+        self.pane.mode_changed.connect(self._show_mode)
+        self.status.clicked.connect(self._show_count)
+        self.workspace.show_requested.connect(self.show_object)
+        self.workspace.settings.changed.connect(self._setting_changed)
+
+    # ---- following --------------------------------------------------------------------------------------------
+
+    def _follow_selection(self) -> None:
+        selection = self.pane.tree.selection()
+        self.workspace.commands.update(selection)
+        self.page.show_selection(selection)
+        title = self.page.strip.name.text()
+        self.setWindowTitle(f"{title} — Stillframe" if len(selection) == 1 else "Stillframe")
+
+    def _show_mode(self, mode: str) -> None:
+        self.right.setCurrentWidget(self.notifications if mode == NOTIFICATIONS else self.page)
+
+    def _show_count(self, what: str) -> None:
+        self.pane.choose_page("alerts" if what == "alerts" else "events")
+
+    def _setting_changed(self, key: str) -> None:
+        if key == window_commands.TOOL_BAR:
+            self.tool_bar.setVisible(self.workspace.settings.get(key, True))
+
+    # ---- over restarts ----------------------------------------------------------------------------------------
+
+    def _restore(self) -> None:
+        settings = self.workspace.settings
+        self.resize(*_SIZE)
+        if not settings.restore_window("main", self) or not _is_on_a_screen(self.geometry()):
+            self.resize(*_SIZE)
+            screen = QGuiApplication.primaryScreen().availableGeometry()
+            self.move(screen.center() - self.rect().center())
+        settings.restore_splitter("main", self.split)
+        self.tool_bar.setVisible(settings.get(window_commands.TOOL_BAR, True))
+
+    def save(self) -> None:
+        """Remember place, size, splitter, and what is folded and chosen in the tree."""
+        settings = self.workspace.settings
+        settings.save_window("main", self)
+        settings.save_splitter("main", self.split)
+        self.pane.tree.save()
+
+    # ---- leaving ----------------------------------------------------------------------------------------------
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """Never closes by itself: asks if something runs, then tells whoever made the window."""
+        event.ignore()
+        running = self.workspace.history.running()
+        if running:
+            self.workspace.spawn(self._ask_to_leave(running), "Leaving")
+        else:
+            self._leave()
+
+    async def _ask_to_leave(self, running: Sequence[Entry]) -> None:
+        if await ask(leave_dialog(running, self)):
+            self._leave()
+
+    def _leave(self) -> None:
+        self.save()
+        self.close_requested.emit()
+
+
+def leave_dialog(running: Sequence[Entry], parent: QWidget | None = None) -> ConsequenceDialog:
+    """What is under way, and what leaving means for it."""
+    shown: list[tuple[str, str]] = [("clock", entry.title) for entry in running[:6]]
+    if len(running) > len(shown):
+        shown.append(("more", f"and {count(len(running) - len(shown), 'more', 'more')}"))
+    return ConsequenceDialog(
+        "Leave while operations run?",
+        "Each of these is finished, or stopped and undone, before Stillframe ends. That may take a moment.",
+        [*shown, ("alert-good", "Guests go on running.")],
+        primary="Leave",
+        parent=parent,
+    )
+
+
+def _is_on_a_screen(place: QRect) -> bool:
+    """Whether enough of the window can be seen and grasped."""
+    title = QRect(place.left(), place.top(), place.width(), 40)
+    parts = (screen.availableGeometry().intersected(title) for screen in QGuiApplication.screens())
+    return any(part.width() >= 120 and part.height() >= 20 for part in parts)
+
+
+__all__ = ["FEATURE_TABS", "TABS", "Key", "MainWindow", "leave_dialog", "register_commands"]

@@ -1,0 +1,102 @@
+"""The menus by command id. What no feature has registered is left out; what is not listed comes last in its menu."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from PySide6.QtWidgets import QMenu, QMenuBar
+
+from ui.base.commands import Registry
+from ui.navigation.pool_tree import existing
+
+MENU_BAR: Final[Mapping[str, tuple[str, ...]]] = {
+    "&File": ("file.import", "file.export", "-", "file.exit"),
+    "&View": (
+        "view.infrastructure",
+        "view.notifications",
+        "-",
+        "view.default_templates",
+        "view.toolbar",
+        "-",
+        "view.theme_light",
+        "view.theme_dark",
+        "view.theme_system",
+    ),
+    "&Pool": ("pool.schedules", "-", "pool.rename"),
+    "&Server": ("host.properties",),
+    "V&M": (
+        "vm.new",
+        "-",
+        "vm.start",
+        "vm.shutdown",
+        "vm.reboot",
+        "vm.suspend",
+        "vm.resume",
+        "vm.pause",
+        "vm.unpause",
+        "-",
+        "vm.force_shutdown",
+        "vm.force_reboot",
+        "-",
+        "vm.snapshot",
+        "vm.schedules",
+        "-",
+        "vm.copy_uuid",
+        "vm.rename",
+        "vm.delete",
+        "vm.properties",
+    ),
+    "&Storage": ("sr.scan", "-", "vbd.insert", "vbd.eject"),
+    "&Help": ("help.about",),
+}
+_PREFIXES: Final = {"&Pool": "pool.", "&Server": "host.", "V&M": "vm.", "&Storage": "sr."}
+
+CONTEXT: Final[Mapping[str, tuple[str, ...]]] = {
+    "pool": ("vm.new", "-", "pool.schedules", "-", "pool.rename", "pool.properties"),
+    "host": ("vm.new", "-", "host.rename", "host.properties"),
+    "VM": (
+        "vm.start",
+        "vm.shutdown",
+        "vm.reboot",
+        "vm.suspend",
+        "vm.resume",
+        "vm.pause",
+        "vm.unpause",
+        "-",
+        "vm.force_shutdown",
+        "vm.force_reboot",
+        "-",
+        "vm.snapshot",
+        "vm.schedules",
+        "-",
+        "tree.rename",
+        "vm.delete",
+        "-",
+        "vm.properties",
+    ),
+    "template": ("vm.new", "-", "tree.rename", "vm.delete", "-", "vm.properties"),
+    "SR": ("sr.scan", "-", "tree.rename", "sr.properties"),
+}
+
+
+def fill(bar: QMenuBar, commands: Registry) -> None:
+    """Build the menu bar from the commands there are. An empty menu is left out."""
+    listed = {command for ids in MENU_BAR.values() for command in ids}
+    for title, wanted in MENU_BAR.items():
+        ids = existing(wanted, commands.ids())
+        prefix = _PREFIXES.get(title)
+        others = [
+            c
+            for c in commands.ids()
+            if prefix and c.startswith(prefix) and c not in listed and not commands.get(c).scope
+        ]
+        if others:
+            ids += ["-", *others] if ids else others
+        if ids:
+            bar.addMenu(commands.menu(ids, parent=bar, title=title))
+
+
+def titles(bar: QMenuBar) -> list[str]:
+    """The titles of the menus there are, without mnemonics."""
+    return [action.text().replace("&", "") for action in bar.actions() if isinstance(action.menu(), QMenu)]

@@ -1,0 +1,159 @@
+"""The status bar: the newest operation with its progress and cause, and counts to click on."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Final
+
+from PySide6.QtCore import QSize, Qt, QTimer, Signal
+from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QStatusBar, QToolButton, QWidget
+
+from ui.base import fonts, icons
+from ui.base.dialogs import GAP, IconLabel, label
+from ui.base.failures import explain
+from ui.base.history import Entry
+from ui.base.sizes_and_dates import count, duration
+from ui.base.workspace import Workspace
+from ui.navigation.news import News
+from ui.widgets.labels import ElidedLabel
+
+_STEPS: Final = 1000
+_SECOND: Final = 1000
+_SETTLED: Final = 3.0
+"""Seconds after which the pace of an operation says something about its end."""
+_STAYS: Final = 8.0
+"""Seconds for which the last success stays."""
+
+
+class StatusBar(QStatusBar):
+    """Shows the newest running operation of this window; when none runs, how the last one ended."""
+
+    #: a count was clicked: "running", "failed" or "alerts"
+    clicked = Signal(str)
+
+    def __init__(self, workspace: Workspace, news: News, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._workspace, self._news = workspace, news
+        self.setSizeGripEnabled(False)
+        self.bar = QProgressBar()
+        self.bar.setRange(0, _STEPS)
+        self.bar.setFixedWidth(120)
+        self.bar.setAccessibleName("Progress")
+        self._mark = IconLabel("alert-good", 16)
+        self.words = ElidedLabel("")
+        self.addWidget(self._left(), 1)
+        self._counts = {what: _Count(what) for what in ("running", "failed", "alerts")}
+        self.addPermanentWidget(self._right())
+        self._tick = QTimer(self)
+        self._tick.setInterval(_SECOND)
+        self._tick.timeout.connect(self.refresh)
+        for signal in (workspace.history.added, workspace.history.changed, workspace.history.removed):
+            signal.connect(lambda *_: self.refresh())
+        news.changed.connect(self._show_counts)
+        self._show_counts()
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show what is true now."""
+        running = self._workspace.history.running()
+        if running:
+            self._tick.start()
+            self._show_running(running[-1])
+            return
+        self._tick.stop()
+        self.bar.hide()
+        ended = [entry for entry in self._workspace.history.entries if entry.finished is not None]
+        last = max(ended, key=lambda entry: entry.finished or entry.started, default=None)
+        self._show_ended(last)
+
+    def _left(self) -> QWidget:
+        made = QWidget()
+        row = QHBoxLayout(made)
+        row.setContentsMargins(12, 0, 0, 0)
+        row.setSpacing(GAP)
+        row.addWidget(self.bar)
+        row.addWidget(self._mark)
+        row.addWidget(self.words, 1)
+        return made
+
+    def _right(self) -> QWidget:
+        made = QWidget()
+        row = QHBoxLayout(made)
+        row.setContentsMargins(0, 0, 8, 0)
+        row.setSpacing(2)
+        for place, (what, button) in enumerate(self._counts.items()):
+            if place:
+                row.addWidget(label("·"))
+            button.clicked.connect(lambda _on=False, what=what: self.clicked.emit(what))
+            row.addWidget(button)
+        return made
+
+    def _show_running(self, entry: Entry) -> None:
+        self.bar.show()
+        self.bar.setValue(round(entry.progress * _STEPS))
+        self._mark.hide()
+        self._say(progress_words(entry))
+
+    def _show_ended(self, entry: Entry | None) -> None:
+        now = datetime.now(UTC)
+        if entry is None or entry.finished is None or entry.state == "cancelled":
+            self._mark.hide()
+            self._say("")
+        elif entry.state == "failed" and entry.error is not None:
+            self._mark.set_icon("alert-bad")
+            self._mark.show()
+            self._say(f"{entry.title}: {explain(entry.error, self._workspace.cache).why}")
+        elif (left := _STAYS - (now - entry.finished).total_seconds()) > 0:
+            self._mark.set_icon("alert-good")
+            self._mark.show()
+            self._say(f"{entry.title}: done in {duration(max(entry.finished - entry.started, now - now))}")
+            QTimer.singleShot(round(left * _SECOND) + 1, self, self.refresh)
+        else:
+            self._mark.hide()
+            self._say("")
+
+    def _say(self, words: str) -> None:
+        self.words.setText(words)
+        self.words.setAccessibleName(words)
+
+    def _show_counts(self) -> None:
+        news = self._news
+        self._counts["running"].show_count(news.running, f"{news.running} running", "")
+        self._counts["failed"].show_count(news.failed, f"{news.failed} failed", "alert-bad")
+        self._counts["alerts"].show_count(news.alerts, count(news.alerts, "alert"), "alert-attention")
+
+
+def progress_words(entry: Entry, now: datetime | None = None) -> str:
+    """An operation in one line: what, why it waits or what it does now, and how long it still takes or has taken."""
+    passed = ((now or datetime.now(UTC)) - entry.started).total_seconds()
+    parts = [entry.title, "cancelling" if entry.cancel_asked else entry.words.splitlines()[0] if entry.words else ""]
+    if passed >= _SETTLED and 0.05 <= entry.progress < 1:
+        left = passed * (1 - entry.progress) / entry.progress
+        parts.append(f"{duration(max(1, round(left)))} left")
+    elif passed >= 1:
+        parts.append(duration(round(passed)))
+    return " · ".join(filter(None, parts))
+
+
+class _Count(QToolButton):
+    """A count in small letters; its icon appears when there is something."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__()
+        self._what = what
+        self.setProperty("small", True)
+        self.setAutoRaise(True)
+        self.setFont(fonts.font(fonts.Role.SECONDARY))
+        self.setIconSize(QSize(16, 14))
+        self.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+
+    def show_count(self, number: int, words: str, icon: str) -> None:
+        """Show the count in words."""
+        self.setText(words)
+        shown = bool(number and icon)
+        self.setIcon(icons.icon(icon) if shown else icons.icon("bell"))
+        style = Qt.ToolButtonStyle.ToolButtonTextBesideIcon if shown else Qt.ToolButtonStyle.ToolButtonTextOnly
+        self.setToolButtonStyle(style)
+        self.setToolTip("Show the alerts" if self._what == "alerts" else f"Show operations: {self._what}")
+        self.setAccessibleName(words)

@@ -170,7 +170,8 @@ def update_space(context: Context, sr: str) -> None:
         try:
             with failures():
                 usage = context.files(sr).usage()
-            figures |= {"physical_size": usage.physical_size, "physical_utilisation": usage.physical_utilisation}
+            # What root keeps for itself counts as used: clients subtract the one from the other.
+            figures |= {"physical_size": usage.physical_size, "physical_utilisation": usage.physical_size - usage.free}
         except Failure:
             figures |= {"physical_size": -1, "physical_utilisation": -1}
     else:

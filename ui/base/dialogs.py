@@ -26,6 +26,7 @@ from PySide6.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
+from shiboken6 import isValid
 
 from ui.base import fonts, icons, text
 
@@ -43,7 +44,8 @@ async def ask(dialog: QDialog, *, keep: bool = False) -> int:
     """Open ``dialog`` over its window and wait until it is closed: 1 accepted, 0 rejected.
 
     A dialog that is asked again is given ``keep=True``; any other is deleted once the caller waits for something else,
-    so take what it holds before the next ``await``. If the waiting task is cancelled the dialog closes.
+    so take what it holds before the next ``await``. If the waiting task is cancelled the dialog closes; if its window
+    goes while it is open, that counts as rejected.
     """
     loop = asyncio.get_running_loop()
     closed: asyncio.Future[int] = loop.create_future()
@@ -52,16 +54,27 @@ async def ask(dialog: QDialog, *, keep: bool = False) -> int:
         if not closed.done():
             closed.set_result(result)
 
+    def gone() -> None:
+        settle(QDialog.DialogCode.Rejected.value)
+
     dialog.finished.connect(settle)
+    dialog.destroyed.connect(gone)
     dialog.open()
     try:
         return await closed
     finally:
-        dialog.finished.disconnect(settle)
-        if dialog.isVisible():
-            dialog.reject()
-        if not keep:
-            loop.call_soon(dialog.deleteLater)
+        if isValid(dialog):
+            dialog.finished.disconnect(settle)
+            dialog.destroyed.disconnect(gone)
+            if dialog.isVisible():
+                dialog.reject()
+            if not keep:
+                loop.call_soon(_delete_later, dialog)
+
+
+def _delete_later(dialog: QDialog) -> None:
+    if isValid(dialog):
+        dialog.deleteLater()
 
 
 class Dialog(QDialog):

@@ -12,6 +12,7 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QDialog, QLabel, QLineEdit, QWidget
 from pytestqt.qtbot import QtBot
+from shiboken6 import delete
 
 from ui.base import theme
 from ui.base.dialogs import ConsequenceDialog, Dialog, ErrorDialog, ask
@@ -56,6 +57,15 @@ async def test_a_cancelled_question_closes_its_dialog(qapp: QApplication) -> Non
     with pytest.raises(asyncio.CancelledError):
         await asked
     assert not dialog.isVisible()
+
+
+async def test_a_dialog_whose_window_goes_counts_as_rejected(qapp: QApplication) -> None:
+    window = QWidget()
+    dialog = QDialog(window)
+    asked = asyncio.ensure_future(ask(dialog))
+    await asyncio.sleep(0)
+    delete(window)
+    assert await asked == 0
 
 
 async def test_other_tasks_go_on_while_a_dialog_waits(qapp: QApplication) -> None:

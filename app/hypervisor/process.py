@@ -39,6 +39,7 @@ def spawn(argv: Sequence[str], *, descriptors: Mapping[int, int], log: int, stdo
         actions: list[tuple[int, ...] | tuple[int, int, str, int, int]] = [
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)
         ]
+        actions += [(os.POSIX_SPAWN_CLOSE, number) for number in _inheritable()]
         actions += [(os.POSIX_SPAWN_DUP2, source, target) for target, source in sources.items()]
         # Python ignores SIGPIPE and a terminal's Ctrl+C handler may be blocked: give the child plain signals.
         defaults = [signal.SIGPIPE, signal.SIGINT, signal.SIGHUP, signal.SIGTERM]
@@ -48,6 +49,19 @@ def spawn(argv: Sequence[str], *, descriptors: Mapping[int, int], log: int, stdo
     finally:
         for descriptor in high:
             os.close(descriptor)
+
+
+def _inheritable() -> list[int]:
+    """Descriptors above the standard ones that a child would get: what we ourselves were started with.
+
+    A guest must not keep them: whoever waits for our end at the other side of a pipe would wait for the guest's.
+    """
+    found = []
+    for number in [int(path.name) for path in Path("/dev/fd").iterdir()]:
+        with contextlib.suppress(OSError):  # the descriptor of the listing itself is closed again
+            if number > 2 and os.get_inheritable(number):
+                found.append(number)
+    return found
 
 
 def identity(pid: int) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.hypervisor.driver import DriverError
-from app.hypervisor.probe import BOOT_SECTOR, boot, try_accelerators
+from app.hypervisor.probe import BOOT_SECTOR, SLOW, boot, try_accelerators
 from app.hypervisor.program import BINARY_VARIABLE, find_binary
 from app.hypervisor.qemu import QemuDriver
 from tests.engine.hypervisor.guests import processes_of
@@ -46,6 +46,21 @@ async def test_another_program_is_tried_anew(tmp_path: Path, monkeypatch: pytest
     wrapper = program(tmp_path / "wrapper", f'exec {real} "$@"')
     monkeypatch.setenv(BINARY_VARIABLE, str(wrapper))
     assert (await QemuDriver(tmp_path).facts()).binary == wrapper
+
+
+async def test_slowness_is_believed_for_a_week(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    await QemuDriver(tmp_path).facts()
+    cache = tmp_path / "hypervisor.json"
+    data = {**json.loads(cache.read_text()), "tried": {"kvm": SLOW, "tcg": "works"}, "accelerator": "tcg"}
+    cache.write_text(json.dumps(data))
+    assert (await QemuDriver(tmp_path).facts()).tried["kvm"] == SLOW
+    cache.write_text(json.dumps({**data, "found_at": data["found_at"] - 8 * 24 * 3600}))
+
+    async def tried(*arguments: object, **options: object) -> dict[str, str]:
+        return {"kvm": "works", "tcg": "works"}
+
+    monkeypatch.setattr("app.hypervisor.findings.try_accelerators", tried)
+    assert (await QemuDriver(tmp_path).facts()).accelerator == "kvm"
 
 
 @pytest.mark.parametrize("content", ["", "not json", "{}", '{"key": 1}'])
@@ -123,7 +138,7 @@ async def test_an_accelerator_that_hangs_is_not_used(tmp_path: Path) -> None:
     real = find_binary()
     script = f'case "$*" in *"-accel kvm"*) exec sleep 100;; esac; exec {real} "$@"'
     tried = await try_accelerators(program(tmp_path / "qemu", script), ("tcg", "kvm"), sandbox=True)
-    assert tried == {"kvm": "it boots much more slowly than emulation", "tcg": "works"}
+    assert tried == {"kvm": SLOW, "tcg": "works"}
 
 
 async def test_a_trial_leaves_no_process_and_no_descriptor(tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ class SortedRows(Generic[K]):
         del self._orders[key]
 
     def runs(self, removed: Iterable[K], orders: Mapping[K, Any]) -> int:
-        """How many row operations :meth:`apply` would need, at most."""
+        """How many row operations :meth:`apply` would need; a few more where keys change their order too."""
         gone = len(_runs(self._rows_of(removed)))
         moving = sum(1 for key, order in orders.items() if key in self and self._moves(key, order))
         coming = len({self.place(order) for key, order in orders.items() if key not in self})

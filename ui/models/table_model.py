@@ -128,7 +128,7 @@ class TableModel(QAbstractTableModel, Generic[T]):
     def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
         if not 0 <= column < len(self.columns):
             return
-        self.layoutAboutToBeChanged.emit([], self.LayoutChangeHint.VerticalSortHint)
+        self.layoutAboutToBeChanged.emit()
         before = self.persistentIndexList()
         keys = [self.key(index) for index in before]
         self._column, self._descending = column, order == Qt.SortOrder.DescendingOrder
@@ -138,7 +138,7 @@ class TableModel(QAbstractTableModel, Generic[T]):
             for key, index in zip(keys, before, strict=True)
         ]
         self.changePersistentIndexList(before, after)
-        self.layoutChanged.emit([], self.LayoutChangeHint.VerticalSortHint)
+        self.layoutChanged.emit()
 
     def _reset(self, changed: Mapping[str, T], gone: set[str]) -> None:
         self.beginResetModel()

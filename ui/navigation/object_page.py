@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 from app.api import VM
 from app.client import Delta
 from ui.base.commands import Selection
-from ui.base.dialogs import GAP
+from ui.base.dialogs import GAP, separator
 from ui.base.sizes_and_dates import count
 from ui.base.workspace import Workspace
 from ui.navigation.object_tabs import ObjectTabs, TabFactory
@@ -37,10 +37,11 @@ class ObjectPage(QWidget):
         self._selection: Selection = ()
         self.strip = TitleStrip()
         self.tabs = ObjectTabs(workspace, layout, factories)
-        self.several = EmptyState("objects", "")
+        self.several = EmptyState("objects", "Nothing to show yet.")
+        self.several.sentence.setMinimumWidth(420)
         self._stack = QStackedWidget()
         self._stack.addWidget(self.tabs)
-        self._stack.addWidget(self.several)
+        self._stack.addWidget(_below_line(self.several))
         self.setMinimumWidth(480)
         rows = QVBoxLayout(self)
         rows.setContentsMargins(0, 0, 0, 0)
@@ -60,7 +61,7 @@ class ObjectPage(QWidget):
             return
         many = f"{count(len(selection), 'object')} chosen. The menus and the tool bar act on all of them."
         self.several.set_sentence(many if selection else "Nothing to show yet.")
-        self._stack.setCurrentWidget(self.several)
+        self._stack.setCurrentIndex(1)
 
     def kind(self) -> str:
         """The kind of the one object shown: "vm", "template", "host", "pool" or "sr"."""
@@ -86,6 +87,15 @@ class ObjectPage(QWidget):
         self.strip.show_title(
             Title("objects", count(len(names), "object") if names else "Stillframe", ", ".join(names))
         )
+
+
+def _below_line(widget: QWidget) -> QWidget:
+    made = QWidget()
+    rows = QVBoxLayout(made)
+    rows.setContentsMargins(0, 0, 0, 0)
+    rows.addWidget(separator())
+    rows.addWidget(widget, 1)
+    return made
 
 
 class LostNotice(QWidget):

@@ -52,6 +52,7 @@ class PoolTree(TreeView):
         self.pool = PoolTreeModel(workspace.cache, default_templates=shown, parent=self)
         self.setModel(self.pool)
         self.setItemDelegate(_Delegate(self))
+        self.setAllColumnsShowFocus(False)
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.DefaultContextMenu)
         self._places = KeptPlaces(self, self.pool.key, self.pool.index_of)
         self.pool.renamed.connect(self._rename)
@@ -254,6 +255,7 @@ class _Delegate(QStyledItemDelegate):
         if option.state & QStyle.StateFlag.State_Selected:
             option.font.setWeight(fonts.TITLE_WEIGHT)
         option.decorationSize = QSize(16, 16)
+        option.state &= ~QStyle.StateFlag.State_HasFocus  # the row has a ring of its own
 
     def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
         hint = super().sizeHint(option, index)

@@ -102,10 +102,10 @@ def take(app: QApplication, folder: Path, name: str, dark: bool, size: tuple[int
     with tempfile.TemporaryDirectory() as place:
         engine = FakeEngine()
         workspace = Workspace(engine.session(), engine.cache, Settings(Path(place) / "settings.ini"))
+        fill(engine, workspace)
         window = MainWindow(workspace)
         window.resize(*size)
         window.show()
-        fill(engine, workspace)
         app.processEvents()
         show(window)
         for _ in range(3):

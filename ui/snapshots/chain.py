@@ -1,7 +1,7 @@
 """Sizes and chains, from the records: what a snapshot's disks take by themselves, and what they build on.
 
-A disk is an image in its repository (`VDI.location`); `sm_config["vhd-parent"]` names the image it builds on. The engine
-keeps every frozen image as a disk of a snapshot or as a hidden base copy, so a chain is walked over records alone.
+A disk is an image in its repository (`VDI.location`); `sm_config["vhd-parent"]` names the image it builds on. The
+engine keeps every frozen image as a disk of a snapshot or as a hidden base copy, so records alone tell a chain.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def disks_of(cache: ObjectCache, vm: VM) -> list[VDI]:
 
 
 def free_space(cache: ObjectCache, vm: VM) -> tuple[str, int] | None:
-    """Name and free bytes of the fullest repository that the VM's disks live in; None if it has none or nobody knows."""
+    """Name and free bytes of the fullest repository of the VM's disks; None if it has none or nobody knows."""
     rooms = {disk.SR: cache.get(SR, disk.SR) for disk in disks_of(cache, vm)}
     known = [sr for sr in rooms.values() if sr is not None and sr.physical_size > 0 and sr.physical_utilisation >= 0]
     fullest = min(known, key=_free, default=None)

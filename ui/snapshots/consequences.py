@@ -1,0 +1,84 @@
+"""What follows from a revert or a deletion, as short lists with icons: for dialogs, and beside a snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from app.api import VM, VMPowerState
+from app.client import ObjectCache
+from ui.base.dialogs import Consequence
+from ui.base.sizes_and_dates import count, date_and_time, duration, size
+from ui.snapshots import words
+from ui.snapshots.chain import Chains, unmatched_disks
+
+LOST, STAYS, TELLS = "alert-attention", "alert-good", "alert-info"
+_ON = (VMPowerState.Running, VMPowerState.Paused)
+
+
+def of_revert(cache: ObjectCache, snapshot: str, now: datetime | None = None) -> list[Consequence]:
+    """What a revert to this snapshot brings about."""
+    record = cache.get(VM, snapshot)
+    if record is None:
+        return []
+    found: list[Consequence] = [(LOST, _lost(record, now))]
+    vm = cache.get(VM, record.snapshot_of)
+    if vm is not None:
+        found += _of_guest(vm)
+        found += _of_disks(cache, vm, record)
+    found.append((TELLS, _afterwards(record)))
+    found.append((STAYS, "All snapshots stay" if vm is None or len(vm.snapshots) < 2 else "All other snapshots stay"))
+    return found
+
+
+def _lost(snapshot: VM, now: datetime | None) -> str:
+    moment = snapshot.snapshot_time
+    passed = duration(max(0.0, ((now or datetime.now(UTC)) - moment).total_seconds()))
+    return f"Changes since {date_and_time(moment)} ({passed}) are lost: disks, name and settings"
+
+
+def _of_guest(vm: VM) -> list[Consequence]:
+    if vm.power_state in _ON:
+        return [(LOST, "The guest is cut off, as by pulling the plug")]
+    if vm.power_state is VMPowerState.Suspended:
+        return [(LOST, "The suspended memory is dropped")]
+    return []
+
+
+def _of_disks(cache: ObjectCache, vm: VM, snapshot: VM) -> list[Consequence]:
+    extra = unmatched_disks(cache, vm, snapshot)
+    if not extra:
+        return []
+    named = ", ".join(f"“{disk.name_label}”" for disk in extra[:3] if disk.name_label)
+    which = f" ({named}{'…' if len(extra) > 3 else ''})" if named else ""
+    verb = "is" if len(extra) == 1 else "are"
+    return [(TELLS, f"{count(len(extra), 'newer disk')}{which} {verb} detached, but kept")]
+
+
+def _afterwards(snapshot: VM) -> str:
+    if words.has_memory(snapshot):
+        return "Ends suspended; resume goes on from its memory"
+    if words.ran_then(snapshot):
+        return "The guest starts again, as after a power cut"
+    return "Ends switched off, as it was"
+
+
+def of_deletion(cache: ObjectCache, snapshots: Sequence[str]) -> list[Consequence]:
+    """What deleting these brings about."""
+    records = [record for ref in snapshots if (record := cache.get(VM, ref)) is not None]
+    chains = Chains(cache)
+    own = sum(chains.of(record).own for record in records)
+    many = len(records) > 1
+    found: list[Consequence] = [
+        (LOST, f"{'These states are' if many else 'This state is'} lost for good; nothing brings "
+               f"{'them' if many else 'it'} back"),
+    ]  # fmt: skip
+    if any(words.has_memory(record) for record in records):
+        found.append((LOST, "The guest's memory kept with it goes too"))
+    if any(record.children for record in records):
+        found.append((STAYS, "Snapshots that grew from it stay, and so does the VM"))
+    else:
+        found.append((STAYS, "The VM and all other snapshots stay"))
+    if own:
+        found.append((TELLS, f"Up to {size(own)} become free, what others build on a little later"))
+    return found

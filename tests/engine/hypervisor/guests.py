@@ -94,7 +94,7 @@ def processes_of(data: Path) -> list[int]:
                 command = (entry / "cmdline").read_bytes()
             except OSError:
                 continue
-            if b"qemu-system" in command and os.fsencode(data) in command:
+            if b"-uuid" in command and os.fsencode(data) in command:
                 found.append(int(entry.name))
     return found
 

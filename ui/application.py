@@ -22,6 +22,8 @@ from ui.base.settings import Settings
 from ui.base.workspace import Workspace
 from ui.main_window import MainWindow
 
+__all__ = ["CannotOpen", "Desktop", "make_application", "run"]
+
 logger = log.get(__name__)
 MARK_FILE = "STILLFRAME_BENCH_MARK"
 """Names a file that gets the moment the window was first shown; for measuring the start."""

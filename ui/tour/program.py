@@ -1,0 +1,58 @@
+"""`stillframe tour DIR`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from app import log
+from app.api import Failure
+from app.config import ConfigError, load
+from ui.application import CannotOpen, Desktop, make_application
+from ui.base import loop
+from ui.tour import steps
+from ui.tour.stage import Stage, TourFailed
+
+SIZE = (1440, 900)
+
+
+def main(folder: Path, data_dir: Path | None = None) -> int:
+    """Take the tour and answer the exit status: 0 only if every step happened.
+
+    Works in a temporary data folder unless one is given, and without a screen.
+    """
+    if not os.environ.get("DISPLAY") and not os.environ.get("WAYLAND_DISPLAY"):
+        os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    temporary = None if data_dir is not None else Path(tempfile.mkdtemp(prefix="stillframe-tour-"))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        config = load(data_dir or temporary)
+        log.setup(config)
+        return loop.run(make_application(), _take(Desktop(config), folder))
+    except (ConfigError, CannotOpen, OSError) as error:
+        print(f"stillframe tour: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+    finally:
+        log.shutdown()
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+async def _take(desktop: Desktop, folder: Path) -> int:
+    await desktop.open()
+    stage = Stage(desktop, folder)
+    desktop.window.resize(*SIZE)
+    desktop.window.show()
+    try:
+        await steps.take(stage)
+    except (TourFailed, Failure) as error:
+        print(f"stillframe tour: {error}", file=sys.stderr)  # noqa: T201
+        desktop.window.grab().save(str(folder / "failed.png"))
+        return 1
+    finally:
+        await desktop.close()
+    print(f"{len(stage.pictures)} pictures in {folder}")  # noqa: T201
+    return 0

@@ -6,7 +6,7 @@ Snapshots never stand in the tree.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -19,6 +19,13 @@ Key: TypeAlias = tuple[str, str]
 """The class and the reference of an object."""
 
 _HOST, _VM, _SR, _TEMPLATE, _DEFAULT_TEMPLATE = range(5)  # their order on one level
+
+#: fields on which the home of other objects depends; they hardly ever change
+_HOMES: Final[Mapping[str, tuple[tuple[type[Record], str], ...]]] = {
+    "SR": ((SR, "shared"), (SR, "PBDs")),
+    "PBD": ((PBD, "host"), (PBD, "SR")),
+    "VDI": ((VDI, "SR"),),
+}
 
 _STATE_ICONS: Final = {
     VMPowerState.Halted: "vm-halted",
@@ -132,9 +139,9 @@ def affected(cache: ObjectCache, delta: Delta) -> set[Key] | None:
     found: set[Key] = set()
     for cls, ref in delta.added | delta.removed | delta.changed:
         came_or_went = (cls, ref) not in delta.changed
-        if cls in ("pool", "host", "PBD") and came_or_went:
+        if cls in ("pool", "host", "SR", "PBD") and came_or_went:
             return None
-        if cls == "SR" and not came_or_went and _shared_changed(cache, delta, ref):
+        if any(_differs(cache, delta, cls, ref, record, name) for record, name in _HOMES.get(cls, ())):
             return None
         if cls in ("pool", "host", "SR", "VM"):
             found.add((cls, ref))
@@ -142,16 +149,16 @@ def affected(cache: ObjectCache, delta: Delta) -> set[Key] | None:
             found |= {("host", host) for host in cache.all(Host)}  # the coordinator stands first
         elif cls == "host_metrics":
             found |= {("host", host) for host, record in cache.all(Host).items() if record.metrics == ref}
-        elif cls == "PBD" and (pbd := cache.get(PBD, ref)) is not None:
-            found.add(("SR", pbd.SR))
+        elif cls == "PBD":
+            found |= {("SR", sr) for sr, record in cache.all(SR).items() if ref in record.PBDs}
         elif cls == "VBD":
             found |= {("VM", vbd.VM) for vbd in _now_and_before(cache, delta, ref)}
     return found
 
 
-def _shared_changed(cache: ObjectCache, delta: Delta, ref: str) -> bool:
-    before, now = delta.before.get(("SR", ref)), cache.get(SR, ref)
-    return isinstance(before, SR) and now is not None and before.shared != now.shared
+def _differs(cache: ObjectCache, delta: Delta, cls: str, ref: str, record: type[Record], name: str) -> bool:
+    before, now = delta.before.get((cls, ref)), cache.get(record, ref)
+    return before is not None and now is not None and getattr(before, name) != getattr(now, name)
 
 
 def _now_and_before(cache: ObjectCache, delta: Delta, ref: str) -> list[VBD]:

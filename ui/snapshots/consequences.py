@@ -68,15 +68,12 @@ def of_deletion(cache: ObjectCache, snapshots: Sequence[str]) -> list[Consequenc
     records = [record for ref in snapshots if (record := cache.get(VM, ref)) is not None]
     chains = Chains(cache)
     own = sum(chains.of(record).own for record in records)
-    many = len(records) > 1
-    found: list[Consequence] = [
-        (LOST, f"{'These states are' if many else 'This state is'} lost for good; nothing brings "
-               f"{'them' if many else 'it'} back"),
-    ]  # fmt: skip
+    it, states = ("them", "These states are") if len(records) > 1 else ("it", "This state is")
+    found: list[Consequence] = [(LOST, f"{states} lost for good; nothing brings {it} back")]
     if any(words.has_memory(record) for record in records):
-        found.append((LOST, "The guest's memory kept with it goes too"))
-    if any(record.children for record in records):
-        found.append((STAYS, "Snapshots that grew from it stay, and so does the VM"))
+        found.append((LOST, f"The guest's memory kept with {it} goes too"))
+    if any(ref not in snapshots for record in records for ref in record.children):
+        found.append((STAYS, f"The VM stays, and so do snapshots that grew from {it}"))
     else:
         found.append((STAYS, "The VM and all other snapshots stay"))
     if own:

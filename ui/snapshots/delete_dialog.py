@@ -76,6 +76,7 @@ class FailuresDialog(Dialog):
 def scrolled(rows: Sequence[tuple[str, str]]) -> QWidget:
     """A list of icons and words that scrolls when it grows tall."""
     listed = ConsequenceList(rows)
+    listed.setObjectName("page")  # see-through in the style sheet
     area = QScrollArea()
     area.setFrameShape(QFrame.Shape.NoFrame)
     area.setWidgetResizable(True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QImage
+from PySide6.QtCore import QEvent, QObject, Qt
+from PySide6.QtGui import QImage, QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from app.api import VM, VMSS, ConnectionLost, Failure, Ref, is_null
@@ -51,7 +51,7 @@ class DetailsPane(Card):
         self.description = EditableLabel(
             what="Description", role="quiet", placeholder="Add a description", multiline=True
         )
-        self.facts = FactGrid(name="Facts", label_width=92)
+        self.facts = FactGrid(name="Facts", label_width=80)
         self._line = separator()
         self.follows = _Follows("Reverting to this snapshot")
         self.buttons = QWidget()
@@ -111,15 +111,10 @@ class DetailsPane(Card):
         buttons.setContentsMargins(0, 4, 0, 0)
         buttons.setSpacing(GAP)
         for command in ("snapshot.revert", "snapshot.delete"):
-            buttons.addWidget(ActionButton(self._workspace.commands.action(command)))
+            shown = "Delete" if command == "snapshot.delete" else ""
+            buttons.addWidget(ActionButton(self._workspace.commands.action(command), words=shown))
         buttons.addStretch()
-        area = QScrollArea()
-        area.setFrameShape(QFrame.Shape.NoFrame)
-        area.setWidgetResizable(True)
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        area.setWidget(page)
-        self.content.addWidget(area)
+        self.content.addWidget(_Column(page))
 
     # ---- one --------------------------------------------------------------------------------------------------
 
@@ -236,6 +231,34 @@ def _numbers(many: int, scheduled: int, hidden: int) -> str:
     return f"{said} (hidden)" if hidden else said
 
 
+class _Column(QScrollArea):
+    """Scrolls a page that is as wide as itself and as tall as its wrapped words need, which Qt does not ask for."""
+
+    def __init__(self, page: QWidget) -> None:
+        super().__init__()
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setWidgetResizable(True)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setWidget(page)
+        page.installEventFilter(self)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        self._fit()
+        super().resizeEvent(event)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if watched is self.widget() and event.type() == QEvent.Type.LayoutRequest:
+            self._fit()
+        return super().eventFilter(watched, event)
+
+    def _fit(self) -> None:
+        page = self.widget()
+        layout = page.layout() if page is not None else None
+        if page is not None and layout is not None:
+            page.setMinimumHeight(layout.totalHeightForWidth(self.viewport().width()))
+
+
 class _Follows(QWidget):
     """A heading and the short list below it, for a narrow column."""
 
@@ -246,7 +269,6 @@ class _Follows(QWidget):
         self._rows.setContentsMargins(0, 0, 0, 0)
         self._rows.setSpacing(6)
         self._rows.addWidget(label(heading, "strong"))
-        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         self.setAccessibleName(heading)
 
     def set(self, consequences: list[Consequence]) -> None:

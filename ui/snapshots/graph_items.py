@@ -11,31 +11,19 @@ from PySide6.QtGui import QColor, QFont, QFontMetricsF, QImage, QPainter, QPaint
 from PySide6.QtWidgets import QGraphicsItem, QStyleOptionGraphicsItem, QWidget
 
 from ui.base import fonts, icons, text, theme
+from ui.snapshots.card import CardContent
 from ui.snapshots.tree import Node
 from ui.widgets.thumbnail import paint_thumbnail
 
-#: below this zoom words cannot be read, and are not drawn
+#: below this zoom words cannot be read, and are not drawn; below the next a card is a spot of colour
 COARSE = 0.42
+TINY = 0.2
 _PAD = 8.0
 _RADIUS = 8.0
-_TURN = 14.0
+_TURN = 12.0
 _DIMMED = 0.35
 
 Picture = Callable[[str], QImage | None]
-
-
-@dataclass(frozen=True, slots=True)
-class CardContent:
-    """What a card says. ``busy`` replaces the second line while something is done to it."""
-
-    name: str
-    second: str
-    icon: str = "snapshot"
-    badges: tuple[tuple[str, str], ...] = ()
-    screen: str = ""
-    busy: str = ""
-    tooltip: str = ""
-    spoken: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +52,9 @@ def sizes() -> Sizes:
         card=card,
         thumbnail=QSizeF(card.width() - 2 * _PAD, card.height() - 52 * s),
         base=QSizeF(64 * s, 28 * s),
-        column=card.width() + 56,
-        row=card.height() + 40,
-        first=64 * s + 48,
+        column=card.width() + 48,
+        row=card.height() + 36,
+        first=64 * s + 40,
     )
 
 
@@ -85,29 +73,33 @@ def small() -> QFont:
 class CardItem(QGraphicsItem):
     """One snapshot. Its place is the middle of its left edge."""
 
-    def __init__(self, key: str, picture: Picture) -> None:
+    def __init__(self, key: str, content: CardContent, picture: Picture) -> None:
         super().__init__()
         self.key = key
-        self.content = CardContent("", "")
+        self.content = content
         self._picture = picture
-        self._elided = ("", "")
+        self._elided: tuple[str, str] | None = None
         self._flags: frozenset[str] = frozenset()
         self.setAcceptHoverEvents(True)
 
     def set_content(self, content: CardContent) -> None:
         """Say something else."""
-        if content == self.content:
-            return
-        self.content = content
-        room = sizes().card.width() - 2 * _PAD
-        marks = 18.0 * len(content.badges)
-        name = QFontMetricsF(strong()).elidedText(content.name, Qt.TextElideMode.ElideRight, room - 22)
-        second = QFontMetricsF(small()).elidedText(
-            content.busy or content.second, Qt.TextElideMode.ElideRight, room - 22 - marks
-        )
-        self._elided = (name, second)
-        self.setToolTip(text.tooltip(content.tooltip))
-        self.update()
+        if content is not self.content:
+            self.content = content
+            self._elided = None
+            self.update()
+
+    def _lines(self) -> tuple[str, str]:
+        """The two lines as they fit."""
+        if self._elided is None:
+            room = sizes().card.width() - 2 * _PAD - 22
+            cut = Qt.TextElideMode.ElideRight
+            marks = 18.0 * len(self.content.badges)
+            self._elided = (
+                QFontMetricsF(strong()).elidedText(self.content.name, cut, room),
+                QFontMetricsF(small()).elidedText(self.content.second, cut, room - marks),
+            )
+        return self._elided
 
     def mark(self, flag: str, on: bool) -> None:
         """Set or clear "chosen", "ringed", "dimmed" or "target"."""
@@ -134,6 +126,7 @@ class CardItem(QGraphicsItem):
         return path
 
     def hoverEnterEvent(self, event: object) -> None:
+        self.setToolTip(text.tooltip(self.content.tooltip))
         self.mark("pointed", True)
 
     def hoverLeaveEvent(self, event: object) -> None:
@@ -143,6 +136,10 @@ class CardItem(QGraphicsItem):
         zoom = QStyleOptionGraphicsItem.levelOfDetailFromTransform(painter.worldTransform())
         if "dimmed" in self._flags:
             painter.setOpacity(_DIMMED)
+        if zoom < TINY:
+            colours = theme.current()
+            painter.fillRect(self.plane(), QColor(colours.accent if "chosen" in self._flags else colours.control))
+            return
         self._paint_plane(painter, zoom)
         if zoom < COARSE:
             screen = self.plane().adjusted(_PAD, _PAD, -_PAD, 0)
@@ -183,11 +180,11 @@ class CardItem(QGraphicsItem):
         painter.setPen(QColor(colours.text))
         room = self.plane().width() - 2 * _PAD
         upper = QRectF(left + 22, bottom - 39 * s, room - 22, 20 * s)
-        painter.drawText(upper, Qt.AlignmentFlag.AlignVCenter, self._elided[0])
+        painter.drawText(upper, Qt.AlignmentFlag.AlignVCenter, self._lines()[0])
         painter.setFont(small())
         painter.setPen(QColor(colours.attention if self.content.busy else colours.secondary))
         lower = QRectF(left + 22, bottom - 21 * s, room - 22, 16 * s)
-        painter.drawText(lower, Qt.AlignmentFlag.AlignVCenter, self._elided[1])
+        painter.drawText(lower, Qt.AlignmentFlag.AlignVCenter, self._lines()[1])
 
     def _paint_badges(self, painter: QPainter) -> None:
         right, bottom = self.plane().right() - _PAD, self.plane().bottom()
@@ -225,7 +222,7 @@ def elbow(start: QPointF, end: QPointF) -> QPainterPath:
     """A line that leaves to the right, turns just before ``end``, and arrives from the left, with round corners."""
     path = QPainterPath(start)
     rise = end.y() - start.y()
-    turn = end.x() - min(28.0, (end.x() - start.x()) / 2)
+    turn = end.x() - min(24.0, (end.x() - start.x()) / 2)
     radius = min(_TURN, abs(rise) / 2, abs(end.x() - turn), abs(turn - start.x()))
     if abs(rise) > 0.5:
         way = radius if rise > 0 else -radius

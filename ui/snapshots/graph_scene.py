@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
 from PySide6.QtCore import QEasingCurve, QObject, QPointF, QRectF, Qt, QVariantAnimation
 from PySide6.QtGui import QColor, QPen
 from PySide6.QtWidgets import QGraphicsItem, QGraphicsPathItem, QGraphicsScene
 
 from ui.base import motion, theme
-from ui.snapshots.graph_items import BaseItem, CardContent, CardItem, Picture, elbow, sizes
+from ui.snapshots.card import CardContent
+from ui.snapshots.graph_items import BaseItem, CardItem, Picture, elbow, sizes
 from ui.snapshots.now_item import NowContent, NowItem
 from ui.snapshots.tree import BASE, NOW, Tree
 
-MARGIN = 28.0
+MARGIN = 24.0
 #: with more than so many nodes things are put in their places without moving there
 _MOST_MOVING = 120
 _PATH, _OTHER = 2.5, 1.5
@@ -30,10 +31,12 @@ class GraphScene(QGraphicsScene):
         self.now = NowItem()
         self.cards: dict[str, CardItem] = {}
         self._lines: dict[str, QGraphicsPathItem] = {}
+        self._ends: dict[str, tuple[float, float, float, float]] = {}
+        self._inked: dict[str, bool] = {}
         self._glide = _Glide(self)
         for item in (self.base, self.now):
             self.addItem(item)
-        theme.notifier.theme_changed.connect(self._recolour)
+        theme.notifier.theme_changed.connect(self._ink_again)
 
     def show_tree(self, tree: Tree, cards: Mapping[str, CardContent], now: NowContent, *, moving: bool) -> None:
         """Show another tree.
@@ -50,9 +53,11 @@ class GraphScene(QGraphicsScene):
             self._glide.begin({key: sizes().place(node) for key, node in tree.nodes.items()}, fresh)
         else:
             for key, node in tree.nodes.items():
-                self.item(key).setPos(sizes().place(node))
+                item, place = self.item(key), sizes().place(node)
+                if item.pos() != place:
+                    item.setPos(place)
             self.draw_lines(tree.order)
-        self._recolour()
+        self._ink()
         self.setSceneRect(self.bounds().adjusted(-MARGIN, -MARGIN, MARGIN, MARGIN))
 
     def set_contents(self, cards: Mapping[str, CardContent], now: NowContent) -> None:
@@ -87,33 +92,38 @@ class GraphScene(QGraphicsScene):
         """Where the nodes are going to be."""
         if self.tree is None:
             return QRectF()
-        area = QRectF()
-        for key, node in self.tree.nodes.items():
-            area = area.united(self.item(key).plane().translated(sizes().place(node)))
-        return area
+        card = sizes().card
+        right = sizes().first + (self.tree.depth - 1) * sizes().column + card.width()
+        whole = QRectF(0, -card.height() / 2, right, self.tree.lowest * sizes().row + card.height())
+        return whole.united(self.now.plane().translated(sizes().place(self.tree.nodes[NOW])))
 
-    def draw_lines(self, keys: Iterator[str] | tuple[str, ...]) -> None:
+    def draw_lines(self, keys: Iterable[str]) -> None:
         """Draw the lines that arrive at these nodes anew, from where things are now."""
         if self.tree is None:
             return
         for key in keys:
-            line = self._lines.get(key)
-            if line is not None:
-                origin = self.item(self.tree.nodes[key].parent)
-                start = origin.pos() + QPointF(origin.plane().right(), 0)
-                line.setPath(elbow(start, self.item(key).pos()))
+            if key == BASE:
+                continue
+            origin, end = self.item(self.tree.nodes[key].parent), self.item(key).pos()
+            start = origin.pos() + QPointF(_width(origin), 0)
+            ends = (start.x(), start.y(), end.x(), end.y())
+            if self._ends.get(key) != ends:
+                self._ends[key] = ends
+                self._lines[key].setPath(elbow(start, end))
 
     def _drop(self, tree: Tree) -> None:
         for key in [key for key in self.cards if key not in tree.nodes]:
             self.removeItem(self.cards.pop(key))
             self.removeItem(self._lines.pop(key))
+            self._ends.pop(key, None)
+            self._inked.pop(key, None)
 
     def _add(self, tree: Tree, cards: Mapping[str, CardContent]) -> list[str]:
         fresh = []
         for key in tree.order:
             if key not in (BASE, NOW):
                 if key not in self.cards:
-                    self.cards[key] = CardItem(key, self._picture)
+                    self.cards[key] = CardItem(key, cards[key], self._picture)
                     self.addItem(self.cards[key])
                     fresh.append(key)
                 self.cards[key].set_content(cards[key])
@@ -123,7 +133,14 @@ class GraphScene(QGraphicsScene):
                 self.addItem(self._lines[key])
         return fresh
 
-    def _recolour(self) -> None:
+    def _ink_again(self) -> None:
+        """The theme is another one."""
+        self._inked.clear()
+        self._ink()
+        self.update()
+
+    def _ink(self) -> None:
+        """Give the lines their colours: the way to Now in the accent, above the others."""
         if self.tree is None:
             return
         colours = theme.current()
@@ -133,10 +150,15 @@ class GraphScene(QGraphicsScene):
         }
         for key, line in self._lines.items():
             on_path = self.tree.nodes[key].on_path
-            if line.pen() != pens[on_path]:
+            if self._inked.get(key) is not on_path:
+                self._inked[key] = on_path
                 line.setPen(pens[on_path])
-            line.setZValue(-1 if on_path else -2)
-        self.update()
+                line.setZValue(-1 if on_path else -2)
+
+
+def _width(item: QGraphicsItem) -> float:
+    """How far right of its place a line leaves an item."""
+    return sizes().card.width() if isinstance(item, CardItem) else sizes().base.width()
 
 
 class _Glide:

@@ -23,8 +23,9 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QFrame, QGraphicsView, QWidget
 
+from ui.snapshots.card import CardContent
 from ui.snapshots.chosen import Chosen
-from ui.snapshots.graph_items import CardContent, Picture
+from ui.snapshots.graph_items import Picture
 from ui.snapshots.graph_scene import GraphScene
 from ui.snapshots.now_drag import NowDrag
 from ui.snapshots.now_item import NowContent
@@ -60,6 +61,8 @@ class GraphView(QGraphicsView):
         self._chosen = chosen
         self._anchor = ""
         self._kept: tuple[str, ...] = ()
+        self._marked: set[str] = set()
+        self._ringed = ""
         self._by_keyboard = False
         self._pan: QPoint | None = None
         self.graph = GraphScene(picture, self)
@@ -117,7 +120,10 @@ class GraphView(QGraphicsView):
     def _show_chosen(self) -> None:
         refs = set(self._chosen.refs)
         ringed = self._chosen.current if self.hasFocus() and self._by_keyboard else ""
-        for key, card in self.graph.cards.items():
+        touched = refs | self._marked | {ringed, self._ringed}
+        self._marked, self._ringed = refs, ringed
+        for key in touched & self.graph.cards.keys():
+            card = self.graph.cards[key]
             card.mark("chosen", key in refs)
             card.mark("ringed", key == ringed)
             card.setZValue(1 if key in refs or key == ringed else 0)

@@ -12,7 +12,7 @@ from ui.snapshots.list_model import AGE, CREATED, NAME, SIZE, TAGS, TITLES, TYPE
 from ui.snapshots.subject import Subject
 from ui.widgets.views import TableView
 
-_WIDTHS = {TYPE: 140, NAME: 210, CREATED: 140, AGE: 110, SIZE: 90, TAGS: 90}
+_WIDTHS = {TYPE: 150, NAME: 200, CREATED: 156, AGE: 112, SIZE: 86, TAGS: 80}
 _FLAGS = QItemSelectionModel.SelectionFlag
 
 

@@ -35,15 +35,20 @@ class NowContent:
     @property
     def words(self) -> str:
         """The first line."""
+        return self.said or f"Now · {self.state.value.lower()}"
+
+    @property
+    def said(self) -> str:
+        """What runs, and how far: ``Reverting · 40 %``; "" for nothing."""
         if not self.doing:
-            return f"Now · {self.state.value.lower()}"
+            return ""
         return f"{self.doing} · {round(self.progress * 100)} %" if self.progress else f"{self.doing}…"
 
     @property
     def spoken(self) -> str:
         """All of it, for a tooltip or a screen reader."""
         state = f"Now: {self.state.value.lower()}"
-        return ". ".join(filter(None, (state, self.words if self.doing else "", self.cause)))
+        return ". ".join(filter(None, (state, self.said, self.cause)))
 
 
 class NowItem(QGraphicsObject):

@@ -86,4 +86,8 @@ def _keep(kept: OrderedDict[str, QImage], blob: str, image: QImage, most: int) -
 def _decoded(data: bytes, room: QSize) -> tuple[QImage, QImage] | None:
     """The picture and its thumbnail; None if this is no picture. Runs beside the event loop: it takes milliseconds."""
     image = QImage.fromData(data)
-    return None if image.isNull() else (image, fitted(image, room, DENSITY))
+    if image.isNull():
+        return None
+    # a card shows the upper part of the screen in full width: small as it is, more could not be read
+    shape = image.copy(0, 0, image.width(), min(image.height(), -(-image.width() * room.height() // room.width())))
+    return image, fitted(shape, room, DENSITY)

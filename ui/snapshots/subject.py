@@ -13,10 +13,9 @@ from PySide6.QtCore import QObject, Signal
 
 from app.api import VM, VMSS, Task, VMOperation
 from app.client import Delta, ObjectCache
-from ui.base.sizes_and_dates import exact
 from ui.snapshots import words
+from ui.snapshots.card import CardContent
 from ui.snapshots.chain import ChainFacts, Chains
-from ui.snapshots.graph_items import CardContent
 from ui.snapshots.now_item import NowContent
 from ui.snapshots.tree import BASE, Tree, build
 
@@ -87,7 +86,7 @@ class Subject(QObject):
         self.snapshots = self._present()
         self.tree = build(str(self.vm.parent) if self.vm is not None else BASE, self.snapshots, self.hidden)
         self._measure()
-        self.cards = {ref: self._card(ref) for ref in self.shown}
+        self.cards = {ref: self._kept_or_new(ref) for ref in self.shown}
         self.now = self._now()
         self.rebuilt.emit()
 
@@ -118,7 +117,7 @@ class Subject(QObject):
         """A minute has passed: say the ages of young snapshots anew."""
         young = datetime.now(UTC) - _YOUNG
         fresh = {ref: self._card(ref) for ref in self.cards if self.snapshots[ref].snapshot_time > young}
-        if any(self.cards[ref] != content for ref, content in fresh.items()):
+        if fresh:
             self.cards.update(fresh)
             self.refreshed.emit()
 
@@ -177,23 +176,16 @@ class Subject(QObject):
 
     def _card(self, ref: str) -> CardContent:
         record = self.snapshots[ref]
-        name = record.name_label or "Without a name"
-        badges = words.badges_of(record)
-        kind = words.type_of(record)
-        lines = [name, f"{exact(record.snapshot_time)} · {kind}", record.name_description.strip()[:300]]
-        marks = [meaning for _, meaning in badges if meaning != "With memory"]
-        on_path = "on the way to Now" if self.tree.nodes[ref].on_path else ""
-        busy = self._doing(record.current_operations)
         return CardContent(
-            name=name,
-            second=words.age_of(record),
-            icon=words.icon_of(record),
-            badges=badges,
-            screen=words.screen_of(record),
-            busy=busy.words if busy.doing else "",
-            tooltip="\n".join(filter(None, [*lines, *marks])),
-            spoken=", ".join(filter(None, [name, kind, words.age_of(record), *marks, on_path, busy.doing])),
+            record, on_path=self.tree.nodes[ref].on_path, busy=self._doing(record.current_operations).said
         )
+
+    def _kept_or_new(self, ref: str) -> CardContent:
+        """The card there is, if it still says what is true."""
+        card, record = self.cards.get(ref), self.snapshots[ref]
+        if card is None or card.record is not record or card.on_path != self.tree.nodes[ref].on_path:
+            return self._card(ref)
+        return self._card(ref) if record.current_operations else card
 
     def _now(self) -> NowContent:
         if self.vm is None:

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QHBoxLayout, QMenu, QStackedWidget, QVBoxLayout, Q
 from app.client import Delta
 from ui.base import theme
 from ui.base.dialogs import GROUP
+from ui.base.sizes_and_dates import count
 from ui.base.workspace import Workspace
 from ui.snapshots.chosen import Chosen
 from ui.snapshots.commands import SCOPE
@@ -37,6 +38,7 @@ class SnapshotsTab(QWidget):
         super().__init__(parent)
         self._workspace = workspace
         self._stale = False
+        self._behind = {GRAPH, LIST}
         self._tree_of = ""
         self._matching: frozenset[str] | None = None
         self._left: dict[str, tuple[tuple[str, ...], ZoomState]] = {}
@@ -49,7 +51,7 @@ class SnapshotsTab(QWidget):
         self.list = ListView(self.subject, self.chosen, workspace.settings)
         self.footer = Footer()
         self.details = DetailsPane(workspace, self.subject, self.chosen, self.pictures)
-        self.empty = EmptyState("snapshot", "", self.toolbar.take)
+        self.empty = EmptyState("snapshot", "This VM has no snapshots yet.", self.toolbar.take)
         self.only_hidden = EmptyState("snapshot-scheduled", "", "Show Scheduled Snapshots")
         self.views = QStackedWidget()
         self._minute = QTimer(self)
@@ -136,6 +138,7 @@ class SnapshotsTab(QWidget):
         self.toolbar.switch.set_current(view)
         self._workspace.settings.put(_VIEW, view)
         had_focus = self.views.isAncestorOf(self.focusWidget()) if self.focusWidget() is not None else False
+        self._catch_up()
         self._show_page()
         shown = self.graph if view == GRAPH else self.list
         shown.reveal(self.chosen.current)
@@ -148,14 +151,8 @@ class SnapshotsTab(QWidget):
         page: QWidget = self.list if self.toolbar.switch.current() == LIST else self.graph
         if nothing:
             page = self.only_hidden if subject.hidden else self.empty
-        name = subject.vm.name_label if subject.vm is not None else "This VM"
-        self.empty.set_sentence(f"{name} has no snapshots yet. Take one before you change something.")
-        many = len(subject.hidden)
-        self.only_hidden.set_sentence(
-            f"The only snapshot of {name} was made by a schedule, and those are hidden."
-            if many == 1
-            else f"All {many} snapshots of {name} were made by schedules, and those are hidden."
-        )
+        hidden = len(subject.hidden)
+        self.only_hidden.set_sentence(f"{count(hidden, 'scheduled snapshot')} {'is' if hidden == 1 else 'are'} hidden.")
         self.views.setCurrentWidget(page)
         self.footer.setVisible(bool(subject.snapshots))
         self.footer.zoom.setVisible(page is self.graph)
@@ -173,27 +170,40 @@ class SnapshotsTab(QWidget):
         """The tree is another one: what is chosen stays, or its neighbour is chosen where it went."""
         subject = self.subject
         before = self._order()
-        gone = frozenset(before) - frozenset(subject.shown)
+        known = frozenset(before)
+        gone = known - frozenset(subject.shown)
         left = [ref for ref in self.chosen.refs if ref in subject.cards]
         wanted = left or ([successor(before, gone)] if self.chosen.refs and gone else [])
-        came = [ref for ref in subject.shown if ref not in before]
+        came = [ref for ref in subject.shown if ref not in known]
         same, self._tree_of = self._tree_of == subject.ref, subject.ref
         if same and not self.chosen.refs and came and "vm.snapshot" in self._workspace.commands.running:
             wanted = [max(came, key=lambda ref: subject.snapshots[ref].snapshot_time)]
         self._matching = subject.matching(self.toolbar.search.text())
-        self.list.follow(self._matching)
-        self.graph.show_tree(subject.tree, subject.cards, subject.now)
-        self.graph.set_matching(self._matching)
+        self._behind = {GRAPH, LIST}
+        self._catch_up()
         self.chosen.choose([ref for ref in wanted if ref], None if left else (wanted[0] if wanted else ""))
         self._show_page()
         self._follow()
         if wanted and not left:
             self._current_view().reveal(wanted[0])
 
+    def _catch_up(self) -> None:
+        """Bring the view that is shown in line with the subject; the other one waits until it is shown."""
+        view = self.toolbar.switch.current()
+        if view not in self._behind:
+            return
+        self._behind.discard(view)
+        subject = self.subject
+        if view == LIST:
+            self.list.follow(self._matching)
+        else:
+            self.graph.show_tree(subject.tree, subject.cards, subject.now)
+            self.graph.set_matching(self._matching)
+
     def _show_contents(self) -> None:
         self._filter(self.toolbar.search.text())
-        self.graph.set_contents(self.subject.cards, self.subject.now)
-        self._follow()
+        if GRAPH not in self._behind:
+            self.graph.set_contents(self.subject.cards, self.subject.now)
 
     def _follow(self) -> None:
         self.footer.follow(self.subject, None if self._matching is None else len(self._matching))
@@ -201,7 +211,7 @@ class SnapshotsTab(QWidget):
 
     def _order(self) -> tuple[str, ...]:
         """The snapshots as they stand in the view now, before the change."""
-        if self.views.currentWidget() is self.list:
+        if self.toolbar.switch.current() == LIST:
             return tuple(self.list.rows.refs)
         tree = self.graph.graph.tree
         return tree.snapshots if tree is not None else ()
@@ -214,8 +224,10 @@ class SnapshotsTab(QWidget):
 
     def _filter(self, said: str) -> None:
         self._matching = self.subject.matching(said)
-        self.list.follow(self._matching)
-        self.graph.set_matching(self._matching)
+        if LIST not in self._behind:
+            self.list.follow(self._matching)
+        if GRAPH not in self._behind:
+            self.graph.set_matching(self._matching)
         self._follow()
 
     def _go_to_match(self) -> None:

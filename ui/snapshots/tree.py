@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from app.api import VM
+from ui.snapshots.layout import rows
 
 #: the keys of the two nodes that are no snapshots; a snapshot's key is its reference
 BASE: Final = "base"
@@ -49,9 +50,9 @@ class Tree:
         return self.nodes[NOW].parent
 
     @property
-    def rows(self) -> int:
-        """How many rows it takes."""
-        return 1 + round(max(node.row for node in self.nodes.values()))
+    def lowest(self) -> float:
+        """The row of its lowest node; the uppermost has 0."""
+        return max(node.row for node in self.nodes.values())
 
     @property
     def depth(self) -> int:
@@ -127,10 +128,6 @@ def _path(above: Mapping[str, str]) -> set[str]:
 
 
 def _placed(children: Mapping[str, list[str]], above: Mapping[str, str], path: AbstractSet[str]) -> Tree:
-    """Leaves get rows from top to bottom; a parent stands in the middle of its children, weighed by their leaves.
-
-    So every branch keeps a run of rows to itself, and no two lines cross.
-    """
     order: list[str] = []
     depth = {BASE: 0}
     waiting = [BASE]
@@ -140,17 +137,7 @@ def _placed(children: Mapping[str, list[str]], above: Mapping[str, str], path: A
         for child in reversed(children[key]):
             depth[child] = depth[key] + 1
             waiting.append(child)
-    row: dict[str, float] = {}
-    leaves: dict[str, int] = {}
-    free = 0
-    for key in order:
-        if not children[key]:
-            row[key], leaves[key] = float(free), 1
-            free += 1
-    for key in reversed(order):
-        if children[key]:
-            leaves[key] = sum(leaves[child] for child in children[key])
-            row[key] = sum(row[child] * leaves[child] for child in children[key]) / leaves[key]
+    row = rows(children, order, NOW)
     nodes = {
         key: Node(key, above.get(key, ""), tuple(children[key]), depth[key], row[key], key in path) for key in order
     }

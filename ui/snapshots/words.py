@@ -102,7 +102,7 @@ def consistency(snapshot: VM, facts: ChainFacts) -> str:
     if not facts.disks:
         return "No disks"
     disks = count(facts.disks, "disk")
-    return f"One instant, memory and {disks}" if has_memory(snapshot) else f"One instant, {disks}"
+    return f"One instant, {disks}, RAM" if has_memory(snapshot) else f"One instant, {disks}"
 
 
 def pause(snapshot: VM) -> str:

@@ -137,15 +137,16 @@ class Zoom(QObject):
             return
         tree = self._scene.tree
         self._scale(READABLE if tree is not None and len(tree.order) > 12 else 0.85)
-        self._view.centerOn(self._scene.item(BASE).pos())
+        self._view.centerOn(self._around(BASE).center())
         self._view.ensureVisible(self._around(NOW), 24, 24)
         self._settled = self._view.isVisible()
 
     def _around(self, key: str) -> QRectF:
-        item = self._scene.item(key)
+        """Where a node is going to be, with the room of a card."""
         tree = self._scene.tree
-        place = item.pos() if tree is None else sizes().place(tree.nodes[key])
-        return item.plane().translated(place)
+        place = QPointF() if tree is None else sizes().place(tree.nodes[key])
+        card = sizes().card
+        return QRectF(place - QPointF(0, card.height() / 2), card)
 
     def _whole(self) -> float:
         """The zoom at which everything fits, at most 1."""

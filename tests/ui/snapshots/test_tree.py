@@ -87,7 +87,7 @@ def test_a_thousand_in_a_row() -> None:
     tree = build(keys[-1], records)
     assert tree.snapshots == tuple(keys)
     assert tree.depth == 1001
-    assert tree.rows == 1
+    assert tree.lowest == 0
     assert build(keys[-1], records, hidden=set(keys[1:])).parent_of_now == keys[0]
 
 
@@ -135,7 +135,20 @@ def _spans(tree: Tree, depth: int) -> Sequence[tuple[float, float]]:
 @given(any_records())
 def test_now_is_above_everything_beside_its_way(given_: tuple[dict[str, VM], str, set[str]]) -> None:
     tree = build(given_[1], given_[0], given_[2])
-    assert tree.nodes[NOW].row == min(n.row for n in tree.nodes.values() if not n.children)
+    others = [n.row for n in tree.nodes.values() if n.key not in (BASE, NOW) and not n.on_path]
+    assert tree.nodes[NOW].row == 0
+    assert all(row > 0.999 for row in others)
+
+
+def test_branches_move_up_under_each_other() -> None:
+    """a - b - now, c, d: f hangs right below a, beside d."""
+    tree = build("b", snapshots(a="", b="a", c="b", d="b", f=""))
+    assert tree.nodes["f"].row == tree.nodes["a"].row + 1 == tree.nodes["d"].row
+
+
+def test_a_thousand_on_one_parent() -> None:
+    tree = build(NULL, snapshots(**{f"s{n:04}": "" for n in range(1000)}))
+    assert tree.lowest == 1000
 
 
 @pytest.fixture

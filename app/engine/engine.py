@@ -144,7 +144,7 @@ class Engine:
         await self._driver.open(lambda event: on_event(context, event))
         states = await self._driver.attach_all()
         await recover(context)
-        reconcile(context, states)
+        reconcile(context)
         sweep(context)
         sweep_overlays(context)
         self._empty_trash()

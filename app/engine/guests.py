@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from app.api import VM, Failure, Ref, VMOperation, VMPowerState
-from app.hypervisor.driver import GuestEvent, GuestState
+from app.hypervisor.driver import GuestEvent
 from app.log import get
 from app.ops.context import Context
 from app.ops.locking import refresh_vm
@@ -35,12 +35,13 @@ def on_event(context: Context, event: GuestEvent) -> None:
     refresh_vm(context, vm)
 
 
-def reconcile(context: Context, states: Mapping[str, GuestState]) -> None:
+def reconcile(context: Context) -> None:
     """Make the records agree with the guests that are alive. Done once when the engine opens, after recovery."""
     for vm, record in list(context.store.all(VM).items()):
-        if record.is_a_snapshot:
+        state = context.driver.state(record.uuid)
+        # A suspended VM's guest that is still there is the business of the journal entry that could not be settled.
+        if record.is_a_snapshot or (state == "saved" and record.power_state is VMPowerState.Suspended):
             continue
-        state = states.get(record.uuid, "absent")
         with context.store.transaction() as tx:
             if state in _ALIVE:
                 mark_running(context, tx, vm, paused=_ALIVE[state], booted=False)

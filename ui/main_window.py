@@ -15,6 +15,7 @@ from ui.base.history import Entry
 from ui.base.sizes_and_dates import count
 from ui.base.workspace import Workspace
 from ui.machines import commands as machine_commands
+from ui.machines.console_tab import ConsoleTab
 from ui.machines.general_tab import GeneralTab
 from ui.navigation import menus, window_commands
 from ui.navigation.navigation_pane import INFRASTRUCTURE, NOTIFICATIONS, NavigationPane
@@ -24,6 +25,10 @@ from ui.navigation.object_tabs import TabFactory
 from ui.navigation.placement import Key
 from ui.navigation.status_bar import StatusBar
 from ui.navigation.tool_bar import ToolBar
+from ui.notifications.alerts_page import AlertsPage
+from ui.notifications.events_page import EventsPage
+from ui.snapshots import commands as snapshot_commands
+from ui.snapshots.tab import SnapshotsTab
 
 TABS: Final[Mapping[str, Sequence[tuple[str, str]]]] = {
     "pool": (("general", "General"),),
@@ -36,6 +41,8 @@ TABS: Final[Mapping[str, Sequence[tuple[str, str]]]] = {
 
 FEATURE_TABS: Final[Mapping[str, TabFactory]] = {
     "vm.general": GeneralTab,
+    "vm.console": ConsoleTab,
+    "vm.snapshots": SnapshotsTab,
     "template.general": GeneralTab,
 }
 PAGES: Final = (("alerts", "bell", "Alerts"), ("events", "list", "Events"))
@@ -45,7 +52,7 @@ _SPLIT: Final = (280, 900)
 
 def register_commands(workspace: Workspace) -> None:
     """Register the commands of all features."""
-    for feature in (machine_commands, window_commands):
+    for feature in (machine_commands, snapshot_commands, window_commands):
         feature.register(workspace)
 
 
@@ -66,7 +73,10 @@ class MainWindow(QMainWindow):
         self.pane = NavigationPane(workspace, self._news, menus.CONTEXT, PAGES)
         self._register()
         self.page = ObjectPage(workspace, TABS, FEATURE_TABS if tab_factories is None else tab_factories)
+        self.alerts, self.events = AlertsPage(workspace), EventsPage(workspace)
         self.notifications = QStackedWidget()
+        self.notifications.addWidget(self.alerts)
+        self.notifications.addWidget(self.events)
         self.right = QStackedWidget()
         self.right.addWidget(self.page)
         self.right.addWidget(self.notifications)
@@ -133,6 +143,7 @@ class MainWindow(QMainWindow):
     def _connect(self) -> None:
         self.pane.tree.chosen.connect(self._follow_selection)
         self.pane.mode_changed.connect(self._show_mode)
+        self.pane.page_chosen.connect(self._show_page)
         self.status.clicked.connect(self._show_count)
         self.workspace.show_requested.connect(self.show_object)
         self.workspace.settings.changed.connect(self._setting_changed)
@@ -147,9 +158,21 @@ class MainWindow(QMainWindow):
         self.setWindowTitle(f"{title} — Stillframe" if len(selection) == 1 else "Stillframe")
 
     def _show_mode(self, mode: str) -> None:
-        self.right.setCurrentWidget(self.notifications if mode == NOTIFICATIONS else self.page)
+        shows_news = mode == NOTIFICATIONS
+        self.right.setCurrentWidget(self.notifications if shows_news else self.page)
+        if shows_news:
+            self._show_page(self.pane.page)
+        else:
+            self.pane.tree.setFocus()
+
+    def _show_page(self, page: str) -> None:
+        shown = self.alerts if page == "alerts" else self.events
+        self.notifications.setCurrentWidget(shown)
+        shown.take_focus()
 
     def _show_count(self, what: str) -> None:
+        if what != "alerts":
+            self.events.show_kind(what)
         self.pane.choose_page("alerts" if what == "alerts" else "events")
 
     def _setting_changed(self, key: str) -> None:

@@ -70,7 +70,7 @@ class TableModel(QAbstractTableModel, Generic[T]):
         """All items by key, the filtered ones too."""
         return self._items
 
-    def keys(self) -> list[str]:
+    def shown_keys(self) -> list[str]:
         """The keys in the order shown."""
         return list(self._rows)
 

@@ -71,10 +71,21 @@ def rename(window: MainWindow) -> None:
     window.pane.tree.rename()
 
 
+def events(window: MainWindow) -> None:
+    window.pane.choose_page("events")
+    window.events.table.selectRow(2)
+
+
+def alerts(window: MainWindow) -> None:
+    window.pane.choose_page("alerts")
+    window.alerts.table.selectRow(0)
+
+
 Show = Callable[[MainWindow], object]
 SCENES: dict[str, tuple[Callable[[FakeEngine, Workspace], None], Show]] = {
     "vm": (small, lambda w: w.show_object("VM", pools.DB, "general")),
     "vm-storage": (small, lambda w: w.show_object("VM", pools.DB, "storage")),
+    "snapshots": (small, lambda w: w.show_object("VM", pools.DB, "snapshots")),
     "busy": (small, lambda w: w.show_object("VM", pools.WEB)),
     "host": (small, lambda w: w.show_object("host", pools.HOST)),
     "pool": (small, lambda w: w.show_object("pool", pools.POOL)),
@@ -86,8 +97,8 @@ SCENES: dict[str, tuple[Callable[[FakeEngine, Workspace], None], Show]] = {
     "several": (small, lambda w: w.pane.tree.selectAll()),
     "search": (small, search),
     "rename": (small, rename),
-    "events": (small, lambda w: w.pane.choose_page("events")),
-    "alerts": (small, lambda w: w.pane.choose_page("alerts")),
+    "events": (small, events),
+    "alerts": (small, alerts),
     "lost": (small, lambda w: w.workspace.status_changed.emit("lost")),
     "empty": (empty, lambda w: w.show_object("pool", pools.POOL)),
     "no-events": (empty, lambda w: w.pane.choose_page("events")),

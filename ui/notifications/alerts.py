@@ -1,0 +1,105 @@
+"""Messages of the engine as rows of the Alerts page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from app.api import SR, VDI, VM, VMSS, Host, Message, MessageClass, Pool, Record, class_of, is_null
+from app.client import ObjectCache
+from ui.navigation.placement import Key
+
+#: icon and word of each severity, worst first
+SEVERITIES: Final = (("alert-bad", "Error"), ("alert-attention", "Attention"), ("alert-info", "Information"))
+_ATTENTION: Final = 3
+
+_RECORDS: Final[Mapping[MessageClass, type[Record]]] = {
+    MessageClass.VM: VM,
+    MessageClass.Host: Host,
+    MessageClass.SR: SR,
+    MessageClass.Pool: Pool,
+    MessageClass.VDI: VDI,
+    MessageClass.VMSS: VMSS,
+}
+
+_TITLES: Final[Mapping[str, str]] = {
+    "VM_CRASHED": "The guest ended unexpectedly",
+    "VM_PAUSED_BY_HOST": "The guest was paused by the host",
+    "VM_SHUTDOWN": "The guest shut down",
+    "VM_STARTED": "The VM was started",
+    "VM_REBOOTED": "The VM was rebooted",
+    "VM_SUSPENDED": "The VM was suspended",
+    "VM_RESUMED": "The VM was resumed",
+    "VM_SNAPSHOTTED": "A snapshot was taken",
+    "VM_CHECKPOINTED": "A snapshot with memory was taken",
+    "VM_SNAPSHOT_REVERTED": "The VM was reverted to a snapshot",
+    "ALARM": "Alarm",
+}
+_CLASSES: Final = ("VM", "SR", "VDI", "VBD", "VIF", "PIF", "PBD", "VMSS", "HA")
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One message. ``subject`` is the object it is about, None when that is gone or stands nowhere."""
+
+    title: str
+    body: str
+    severity: int
+    when: datetime
+    object_name: str
+    subject: Key | None
+
+    @property
+    def icon(self) -> str:
+        """The icon of its severity."""
+        return SEVERITIES[self.severity][0]
+
+    @property
+    def word(self) -> str:
+        """The word of its severity."""
+        return SEVERITIES[self.severity][1]
+
+    def as_text(self) -> str:
+        """All of it, to be copied."""
+        return "\n".join(filter(None, (f"{self.word}: {self.title}", self.object_name, self.body)))
+
+
+class Subjects:
+    """Finds objects by uuid; made for one pass over many messages."""
+
+    def __init__(self, cache: ObjectCache) -> None:
+        self._cache = cache
+        self._refs: dict[MessageClass, dict[str, str]] = {}
+
+    def find(self, message: Message) -> tuple[Key, Record] | None:
+        """The object a message is about; a snapshot's VM for a snapshot."""
+        record_type = _RECORDS.get(message.cls)
+        if record_type is None:
+            return None
+        if message.cls not in self._refs:
+            self._refs[message.cls] = {record.uuid: ref for ref, record in self._cache.all(record_type).items()}
+        ref = self._refs[message.cls].get(message.obj_uuid)
+        record = None if ref is None else self._cache.get(record_type, ref)
+        if ref is None or record is None:
+            return None
+        if isinstance(record, VM) and record.is_a_snapshot and not is_null(record.snapshot_of):
+            return ("VM", record.snapshot_of), record
+        return (class_of(record_type).name, ref), record
+
+
+def alert_of(message: Message, subjects: Subjects) -> Alert:
+    """A message as a row."""
+    found = subjects.find(message)
+    name = "" if found is None else str(getattr(found[1], "name_label", ""))
+    severity = 0 if message.priority < _ATTENTION else 1 if message.priority == _ATTENTION else 2
+    title = _TITLES.get(message.name) or _plain(message.name) or "Message"
+    key = None if found is None or found[0][0] in ("VDI", "VMSS") else found[0]
+    return Alert(title, message.body, severity, message.timestamp, name, key)
+
+
+def _plain(name: str) -> str:
+    """``SR_ALMOST_FULL`` as ``SR almost full``."""
+    words = [word if word in _CLASSES else word.lower() for word in name.split("_")]
+    return " ".join((words[0] if words[0] in _CLASSES else words[0].capitalize(), *words[1:]))

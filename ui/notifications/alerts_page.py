@@ -1,0 +1,183 @@
+"""The Alerts page: what the engine has to say about the objects, until it is dismissed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from PySide6.QtGui import QGuiApplication, QShowEvent
+from PySide6.QtWidgets import QHBoxLayout
+
+from app.api import Message, Ref
+from app.client import Delta
+from ui.base.dialogs import GAP, IconLabel, label
+from ui.base.sizes_and_dates import age, count, date_and_time, exact
+from ui.base.workspace import Workspace
+from ui.models.table_model import Column, TableModel
+from ui.navigation.titles import Title
+from ui.notifications.alerts import Alert, Subjects, alert_of
+from ui.notifications.list_page import ListPage, matches
+from ui.widgets.buttons import button
+from ui.widgets.facts import FactGrid
+
+_KINDS: Final = (("alerts", "Needs attention"), ("all", "All"))
+_WIDTHS: Final = (110, 0, 140, 130)
+_WHEN = 3
+_INFORMATION: Final = 2
+
+
+def columns() -> list[Column[Alert]]:
+    """Severity, what, about which object, when."""
+    return [
+        Column(title="Severity", text=lambda a: a.word, icon=lambda a: a.icon, order=lambda a: a.severity),
+        Column(title="Message", text=lambda a: _one_line(a), tooltip=lambda a: a.as_text()),
+        Column(title="About", text=lambda a: a.object_name),
+        Column(title="When", text=lambda a: age(a.when), order=lambda a: a.when, tooltip=lambda a: exact(a.when)),
+    ]
+
+
+class AlertsPage(ListPage):
+    """Rows of the engine's messages, newest first."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        model: TableModel[Alert] = TableModel(columns())
+        self._stale = True
+        super().__init__(
+            workspace,
+            Title("bell", "Alerts", ""),
+            model,
+            _KINDS,
+            _WIDTHS,
+            empty="No alerts. Everything is as it should be.",
+            newest=_WHEN,
+        )
+        self.dismiss = button("Dismiss", "check")
+        self.dismiss_all = button("Dismiss all")
+        self.tools.addWidget(self.dismiss)
+        self.tools.addWidget(self.dismiss_all)
+        self._mark = IconLabel("alert-info")
+        self.heading = label("", "strong")
+        self.body = label("")
+        self.facts = FactGrid(name="The chosen alert")
+        self.copy = button("Copy details", "copy")
+        self.go_to = button("Show object", "forward")
+        self._lay_out_details()
+        self._connect()
+        self.refilter()
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Take all messages from the cache; the rows that differ change."""
+        subjects = Subjects(self.workspace.cache)
+        rows = {str(r): alert_of(message, subjects) for r, message in self.workspace.cache.all(Message).items()}
+        self.model.set_items(rows)
+        urgent = sum(1 for row in rows.values() if row.severity < _INFORMATION)
+        said = f"{urgent} need attention" if urgent != 1 else "1 needs attention"
+        self.say_where(f"{said} · {count(len(rows), 'message')}" if rows else "")
+        self.say_empty()
+        self.show_details()
+        self._stale = False
+
+    def refilter(self) -> None:
+        everything, words = self.kinds.current() == "all", self.search.text()
+        self.model.set_filter(
+            lambda a: (
+                (everything or a.severity < _INFORMATION) and matches(words, a.title, a.body, a.object_name, a.word)
+            )
+        )
+        self.say_empty()
+        self.show_details()
+
+    def show_details(self) -> None:
+        chosen = [self.model.items[key] for key in self.chosen()]
+        self.dismiss.setEnabled(bool(chosen))
+        self.dismiss.setToolTip("" if chosen else "Choose an alert first.")
+        self.dismiss_all.setEnabled(self.model.rowCount() > 0)
+        self.details.setVisible(len(chosen) == 1)
+        if len(chosen) == 1:
+            self._show_one(chosen[0])
+
+    def dismiss_chosen(self) -> None:
+        """Dismiss the chosen ones, for every client."""
+        self._dismiss(self.chosen())
+
+    def dismiss_shown(self) -> None:
+        """Dismiss all that the filter shows."""
+        self._dismiss(self.model.shown_keys())
+
+    def show_object(self) -> None:
+        """Show what the chosen alert is about."""
+        chosen = self.chosen()
+        subject = self.model.items[chosen[0]].subject if len(chosen) == 1 else None
+        if subject is not None:
+            self.workspace.show(*subject)
+
+    def _lay_out_details(self) -> None:
+        self.body.setWordWrap(True)
+        title = QHBoxLayout()
+        title.setSpacing(GAP)
+        title.addWidget(self._mark)
+        title.addWidget(self.heading, 1)
+        row = QHBoxLayout()
+        row.setSpacing(GAP)
+        row.addWidget(self.copy)
+        row.addWidget(self.go_to)
+        row.addStretch()
+        self.details.content.addLayout(title)
+        self.details.content.addWidget(self.body)
+        self.details.content.addWidget(self.facts)
+        self.details.content.addLayout(row)
+
+    def _connect(self) -> None:
+        self.dismiss.clicked.connect(self.dismiss_chosen)
+        self.dismiss_all.clicked.connect(self.dismiss_shown)
+        self.table.dismissed.connect(self.dismiss_chosen)
+        self.table.opened.connect(self.show_object)
+        self.table.doubleClicked.connect(lambda _index: self.show_object())
+        self.go_to.clicked.connect(self.show_object)
+        self.copy.clicked.connect(self._copy)
+        self.workspace.changed.connect(self._follow)
+
+    def _show_one(self, alert: Alert) -> None:
+        self._mark.set_icon(alert.icon)
+        self.heading.setText(alert.title)
+        self.body.setText(alert.body)
+        self.body.setVisible(bool(alert.body))
+        self.facts.set_facts(
+            [
+                ("Severity", alert.word),
+                ("About", alert.object_name),
+                ("When", date_and_time(alert.when), exact(alert.when)),
+            ]
+        )
+        self.go_to.setVisible(alert.subject is not None)
+
+    def _dismiss(self, keys: Sequence[str]) -> None:
+        self.workspace.spawn(self._destroy(list(keys)), "Dismissing")
+
+    async def _destroy(self, keys: Sequence[str]) -> None:
+        for key in keys:
+            await self.workspace.session.message.destroy(Ref(key))
+
+    def _copy(self) -> None:
+        chosen = self.chosen()
+        if len(chosen) == 1:
+            QGuiApplication.clipboard().setText(self.model.items[chosen[0]].as_text())
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        if self._stale:
+            self.refresh()
+
+    def _follow(self, delta: Delta) -> None:
+        if not delta.touches(Message):
+            return
+        if self.isVisible():
+            self.refresh()
+        else:
+            self._stale = True
+
+
+def _one_line(alert: Alert) -> str:
+    first = alert.body.splitlines()[0] if alert.body else ""
+    return f"{alert.title}: {first}" if first else alert.title

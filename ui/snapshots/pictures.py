@@ -51,7 +51,7 @@ class Pictures(QObject):
         found = kept.get(blob)
         if found is not None:
             kept.move_to_end(blob)
-        elif blob and blob not in self._loading and blob not in self._missing:
+        elif blob and blob not in self._loading and blob not in self._missing and _loop_runs():
             self._loading.add(blob)
             self._workspace.spawn(self._load(blob))
         return found
@@ -75,6 +75,15 @@ class Pictures(QObject):
         _keep(self._pictures, blob, made[0], _MOST_PICTURES)
         _keep(self._thumbnails, blob, made[1], _MOST_THUMBNAILS)
         self.loaded.emit(blob)
+
+
+def _loop_runs() -> bool:
+    """Whether anything can be fetched now. Pictures are asked for while painting, where nothing may be raised."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _keep(kept: OrderedDict[str, QImage], blob: str, image: QImage, most: int) -> None:

@@ -27,8 +27,13 @@ from ui.navigation.status_bar import StatusBar
 from ui.navigation.tool_bar import ToolBar
 from ui.notifications.alerts_page import AlertsPage
 from ui.notifications.events_page import EventsPage
+from ui.pools.general import HostGeneralTab, PoolGeneralTab
 from ui.snapshots import commands as snapshot_commands
 from ui.snapshots.tab import SnapshotsTab
+from ui.storage import commands as storage_commands
+from ui.storage.general import SRGeneralTab
+from ui.storage.sr_tab import SRStorageTab
+from ui.storage.tab import StorageTab
 
 TABS: Final[Mapping[str, Sequence[tuple[str, str]]]] = {
     "pool": (("general", "General"),),
@@ -40,10 +45,16 @@ TABS: Final[Mapping[str, Sequence[tuple[str, str]]]] = {
 """The tabs of each kind of object, in order. The page of one is registered as ``vm.snapshots``."""
 
 FEATURE_TABS: Final[Mapping[str, TabFactory]] = {
+    "pool.general": PoolGeneralTab,
+    "host.general": HostGeneralTab,
     "vm.general": GeneralTab,
+    "vm.storage": StorageTab,
     "vm.console": ConsoleTab,
     "vm.snapshots": SnapshotsTab,
     "template.general": GeneralTab,
+    "template.storage": StorageTab,
+    "sr.general": SRGeneralTab,
+    "sr.storage": SRStorageTab,
 }
 PAGES: Final = (("alerts", "bell", "Alerts"), ("events", "list", "Events"))
 _SIZE: Final = (1180, 760)
@@ -52,7 +63,7 @@ _SPLIT: Final = (280, 900)
 
 def register_commands(workspace: Workspace) -> None:
     """Register the commands of all features."""
-    for feature in (machine_commands, snapshot_commands, window_commands):
+    for feature in (machine_commands, snapshot_commands, storage_commands, window_commands):
         feature.register(workspace)
 
 

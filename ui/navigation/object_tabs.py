@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Final, Protocol, TypeAlias, runtime_checkable
 
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from ui.base.workspace import Workspace
 from ui.widgets.tabs import Tabs
+
+#: a tab that is alone stands where the first of several does
+_ONLY_TAB: Final = "QTabBar::tab:only-one { margin-left: 14px; }"
 
 TabFactory: TypeAlias = Callable[[Workspace], QWidget]
 
@@ -69,6 +72,7 @@ class ObjectTabs(Tabs):
             }
             for kind, tabs in layout.items()
         }
+        self.tabBar().setStyleSheet(_ONLY_TAB)
         self.currentChanged.connect(self._looked_at)
 
     def show_object(self, kind: str, cls: str, ref: str, tab: str = "") -> None:

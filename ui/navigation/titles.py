@@ -96,7 +96,7 @@ def _where(cache: ObjectCache, key: Key) -> str:
     if cls == "SR" and (sr_rec := cache.get(SR, ref)) is not None:
         return _where_sr(cache, sr_rec)
     if cls == "host" and (host_rec := cache.get(Host, ref)) is not None:
-        return _where_host(cache, host_rec)
+        return _where_host(cache, ref, host_rec)
     return _where_pool(cache)
 
 
@@ -113,10 +113,10 @@ def _where_sr(cache: ObjectCache, sr_rec: SR) -> str:
     return " · ".join(parts)
 
 
-def _where_host(cache: ObjectCache, host_rec: Host) -> str:
+def _where_host(cache: ObjectCache, host: str, host_rec: Host) -> str:
     icon = host_icon(cache, host_rec)
     parts = [] if icon == "host" else ["Does not answer" if icon == "host-disconnected" else "Takes no VMs now"]
-    running = sum(1 for ref in host_rec.resident_VMs if cache.get(VM, ref) is not None)
+    running = sum(1 for record in cache.all(VM).values() if record.resident_on == host)
     parts.append(f"{count(running, 'VM')} running" if running else "No VM running")
     used = accelerator(host_rec)
     if used:

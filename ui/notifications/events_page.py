@@ -26,7 +26,7 @@ from ui.widgets.facts import FactGrid
 from ui.widgets.progress import TaskProgress
 
 _KINDS: Final = (("all", "All"), ("running", "Running"), ("failed", "Failed"))
-_WIDTHS: Final = (110, 0, 130, 140, 120, 90)
+_WIDTHS: Final = (100, 0, 120, 120, 110, 80)
 _PROGRESS, _STARTED = 3, 4
 _SECOND: Final = 1000
 

@@ -78,7 +78,7 @@ def empty_pool(engine: FakeEngine) -> None:
                 "product_version": "0.1.0",
                 "qemu": "7.2.19",
                 "accelerator": "tcg",
-                "accelerators_tried": "kvm: no /dev/kvm; tcg: works",
+                "accelerators-tried": "kvm: there is no /dev/kvm, tcg: works",
             },
             cpu_info={"cpu_count": "8", "modelname": "AMD Ryzen 7 5800X 8-Core Processor"},
             other_config={"data-dir": "/home/you/.local/share/stillframe"},

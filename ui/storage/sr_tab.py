@@ -1,0 +1,179 @@
+"""The Storage tab of a storage repository: how full it is, and everything that is in it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QShowEvent
+from PySide6.QtWidgets import QHBoxLayout, QHeaderView, QVBoxLayout, QWidget
+
+from app.api import SR
+from app.client import Delta
+from ui.base.dialogs import GAP, GROUP, label
+from ui.base.sizes_and_dates import age, count, exact, size
+from ui.base.workspace import Workspace
+from ui.models.kept_places import KeptPlaces
+from ui.models.looking import Looking
+from ui.models.table_model import Column, TableModel
+from ui.storage.disks import KINDS, Volume, size_or_dash, volumes
+from ui.widgets.buttons import ActionButton, Segmented
+from ui.widgets.cards import Card
+from ui.widgets.progress import CapacityBar
+from ui.widgets.search_field import SearchField
+from ui.widgets.views import TableView
+
+_SWITCH: Final = (("all", "All"), ("disk", "Disks"), ("snapshot", "Snapshots"), ("base", "Base copies"))
+_WIDTHS: Final = (0, 110, 150, 80, 80, 100)
+
+
+def columns() -> list[Column[Volume]]:
+    """Name, kind, who has it, sizes, when it was frozen."""
+    return [
+        Column(title="Name", text=lambda v: v.name, icon=lambda v: KINDS[v.kind][0], tooltip=_about),
+        Column(title="Kind", text=lambda v: v.words, tone=lambda v: "bad" if v.missing else ""),
+        Column(title="VM", text=lambda v: v.holders),
+        Column(title="Size", text=lambda v: size_or_dash(v.virtual_size), order=lambda v: v.virtual_size, right=True),
+        Column(title="Own use", text=lambda v: size_or_dash(v.used), order=lambda v: v.used, right=True),
+        Column(
+            title="Frozen",
+            text=lambda v: age(v.frozen) if v.frozen else "",
+            order=lambda v: v.frozen.timestamp() if v.frozen else 0.0,
+            tooltip=lambda v: exact(v.frozen) if v.frozen else "",
+        ),
+    ]
+
+
+def _about(volume: Volume) -> str:
+    base = "Other disks build on it; it goes when none does." if volume.kind == "base" else ""
+    return "\n".join(filter(None, (volume.name, volume.description, base, volume.location)))
+
+
+class SRStorageTab(QWidget):
+    """Shows one storage repository. Hidden, it waits until it is shown."""
+
+    def __init__(self, workspace: Workspace, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._workspace = workspace
+        self._ref = ""
+        self._stale = False
+        self._look = Looking(workspace.cache)
+        self.setAccessibleName("Storage")
+        self.capacity = CapacityBar("Space")
+        self.allocation = label("", "secondary")
+        self.kinds = Segmented(_SWITCH, "Which disks")
+        self.search = SearchField("Filter…")
+        self.search.setMaximumWidth(220)
+        self.scan = ActionButton(workspace.commands.action("sr.scan"), words="Rescan")
+        self.model: TableModel[Volume] = TableModel(columns())
+        self.table = TableView("Disks of the storage", "There is nothing in this storage yet.")
+        self.table.setModel(self.model)
+        KeptPlaces(self.table, self.model.key, self.model.index_of)
+        self.summary = label("", "quiet")
+        self._set_up_table()
+        self._lay_out()
+        self.kinds.chosen.connect(lambda _kind: self._filter())
+        self.search.searched.connect(lambda _words: self._filter())
+        self.table.doubleClicked.connect(lambda _index: self._show_holder())
+        workspace.changed.connect(self._follow)
+
+    def show_object(self, _cls: str, ref: str) -> None:
+        """Show the storage repository of that reference."""
+        if ref != self._ref:
+            self.table.clearSelection()
+        self._ref = ref
+        self._refresh_or_wait()
+
+    def _set_up_table(self) -> None:
+        header = self.table.horizontalHeader()
+        header.setStretchLastSection(False)
+        self.table.setSortingEnabled(True)
+        self.table.sortByColumn(0, Qt.SortOrder.AscendingOrder)
+        for column, width in enumerate(_WIDTHS):
+            self.table.setColumnWidth(column, width)
+        self.table.remember_columns(self._workspace.settings, "sr-storage")
+        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+
+    def _lay_out(self) -> None:
+        self._space = Card("Space")
+        self._space.content.addWidget(self.capacity)
+        self._space.content.addWidget(self.allocation)
+        bar = QHBoxLayout()
+        bar.setSpacing(GAP)
+        bar.addWidget(self.kinds)
+        bar.addWidget(self.search)
+        bar.addStretch()
+        bar.addWidget(self.scan)
+        card = Card(margin=4)
+        card.content.addWidget(self.table)
+        rows = QVBoxLayout(self)
+        rows.setContentsMargins(24, GROUP, 24, GROUP)
+        rows.setSpacing(12)
+        rows.addWidget(self._space)
+        rows.addLayout(bar)
+        rows.addWidget(card, 1)
+        rows.addWidget(self.summary)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        if self._stale:
+            self._refresh()
+
+    def _follow(self, delta: Delta) -> None:
+        if self._ref and self._look.matters(delta):
+            self._refresh_or_wait()
+
+    def _refresh_or_wait(self) -> None:
+        self._stale = True
+        if self.isVisible():
+            self._refresh()
+
+    def _refresh(self) -> None:
+        self._stale = False
+        self._look = Looking(self._workspace.cache)
+        self.model.set_items(volumes(self._look, self._ref))
+        record = self._look.get(SR, self._ref)
+        if record is not None:
+            self._show_space(record)
+        self._summarise()
+
+    def _show_space(self, record: SR) -> None:
+        iso = record.content_type == "iso"
+        self._space.setVisible(not iso)
+        self.kinds.setVisible(not iso)
+        for column in (2, 4, 5):  # nothing of an ISO
+            self.table.setColumnHidden(column, iso)
+        known = record.physical_size > 0 and record.physical_utilisation >= 0
+        self.capacity.set_values(record.physical_utilisation if known else 0, record.physical_size if known else 0)
+        asked = sum(v.virtual_size for v in self.model.items.values() if v.kind == "disk")
+        words = f"{size(asked)} promised to disks"
+        if known and asked > record.physical_size:
+            words += ", more than there is: watch the free space"
+        self.allocation.setText(words)
+
+    def _summarise(self) -> None:
+        shown = [self.model.item(row) for row in range(self.model.rowCount())]
+        used = sum(max(0, volume.used) for volume in shown)
+        self.summary.setText(f"{count(len(shown), 'entry', 'entries')} · {size(used)} in own files" if shown else "")
+        hidden = bool(self.model.items) and not shown
+        self.table.set_empty_text(
+            "Nothing here is like that. Change the filter to see more."
+            if hidden
+            else "There is nothing in this storage yet."
+        )
+
+    def _filter(self) -> None:
+        kind, words = self.kinds.current(), self.search.text().casefold().split()
+        self.model.set_filter(
+            lambda v: (
+                kind in ("all", v.kind)
+                and all(word in f"{v.name}\n{v.holders}\n{v.words}".casefold() for word in words)
+            )
+        )
+        self._summarise()
+
+    def _show_holder(self) -> None:
+        key = self.model.key(self.table.currentIndex())
+        volume = None if key is None else self.model.items[key]
+        if volume is not None and volume.holder:
+            self._workspace.show("VM", volume.holder, "storage")

@@ -1,0 +1,199 @@
+"""The Storage tab of a VM or template: its drives, and a table of its disks."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Final
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QShowEvent
+from PySide6.QtWidgets import QHBoxLayout, QHeaderView, QMenu, QPushButton, QVBoxLayout, QWidget
+
+from app.client import Delta
+from ui.base.dialogs import GAP, GROUP, IconLabel, label
+from ui.base.sizes_and_dates import count, size
+from ui.base.text import no_mnemonic, tooltip
+from ui.base.workspace import Workspace
+from ui.models.kept_places import KeptPlaces
+from ui.models.looking import Looking
+from ui.models.table_model import Column, TableModel
+from ui.storage.disks import Device, devices, isos, size_or_dash
+from ui.widgets.buttons import MenuButton, button
+from ui.widgets.cards import Card
+from ui.widgets.labels import ElidedLabel
+from ui.widgets.views import TableView
+
+_MOST_IN_MENU: Final = 20
+_WIDTHS: Final = (90, 0, 110, 80, 80, 64, 84, 64)
+_NAME: Final = 1
+
+
+def columns() -> list[Column[Device]]:
+    """Position, name, repository, sizes, kind, read only, bootable."""
+    return [
+        Column(title="Position", text=lambda d: d.position),
+        Column(title="Name", text=lambda d: d.name, icon=lambda d: d.icon, tooltip=_about),
+        Column(title="Storage", text=lambda d: d.storage),
+        Column(
+            title="Size", text=lambda d: size_or_dash(d.virtual_size), order=lambda d: d.virtual_size or 0, right=True
+        ),
+        Column(
+            title="Own use",
+            text=lambda d: size_or_dash(d.used),
+            order=lambda d: d.used or 0,
+            tooltip=lambda _d: "What its own file uses; what it shares with snapshots is not counted",
+            right=True,
+        ),
+        Column(title="Type", text=lambda d: d.what),
+        Column(title="Read only", text=lambda d: "yes" if d.read_only else "no"),
+        Column(title="Boot", text=lambda d: "yes" if d.bootable else "no"),
+    ]
+
+
+def _about(device: Device) -> str:
+    missing = "Its file is missing." if device.missing else ""
+    used = "In use by the guest" if device.attached else ""
+    return "\n".join(filter(None, (device.name, device.description, missing, used)))
+
+
+class StorageTab(QWidget):
+    """Shows one VM. Hidden, it waits until it is shown."""
+
+    def __init__(self, workspace: Workspace, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._workspace = workspace
+        self._ref = ""
+        self._stale = False
+        self._look = Looking(workspace.cache)
+        self.setAccessibleName("Storage")
+        self.summary = label("", "quiet")
+        self.drives = Card("Drives")
+        self._drives: dict[str, DriveRow] = {}
+        self.model: TableModel[Device] = TableModel(columns())
+        self.table = TableView("Disks", "This VM has no disks.")
+        self.table.setModel(self.model)
+        KeptPlaces(self.table, self.model.key, self.model.index_of)
+        self._set_up_table()
+        card = Card(margin=4)
+        card.content.addWidget(self.table)
+        rows = QVBoxLayout(self)
+        rows.setContentsMargins(24, GROUP, 24, GROUP)
+        rows.setSpacing(12)
+        rows.addWidget(self.drives)
+        rows.addWidget(card, 1)
+        rows.addWidget(self.summary)
+        workspace.changed.connect(self._follow)
+
+    def show_object(self, _cls: str, ref: str) -> None:
+        """Show the VM of that reference."""
+        if ref != self._ref:
+            self.table.clearSelection()
+        self._ref = ref
+        self._refresh_or_wait()
+
+    def drive(self, vbd: str) -> DriveRow:
+        """The row of a drive.
+
+        :raise KeyError: there is no such drive.
+        """
+        return self._drives[vbd]
+
+    def _set_up_table(self) -> None:
+        header = self.table.horizontalHeader()
+        header.setStretchLastSection(False)
+        self.table.setSortingEnabled(True)
+        self.table.sortByColumn(0, Qt.SortOrder.AscendingOrder)
+        for column, width in enumerate(_WIDTHS):
+            self.table.setColumnWidth(column, width)
+        self.table.remember_columns(self._workspace.settings, "vm-storage")
+        header.setSectionResizeMode(_NAME, QHeaderView.ResizeMode.Stretch)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        if self._stale:
+            self._refresh()
+
+    def _follow(self, delta: Delta) -> None:
+        if self._ref and self._look.matters(delta):
+            self._refresh_or_wait()
+
+    def _refresh_or_wait(self) -> None:
+        self._stale = True
+        if self.isVisible():
+            self._refresh()
+
+    def _refresh(self) -> None:
+        self._stale = False
+        self._look = Looking(self._workspace.cache)
+        found = devices(self._look, self._ref)
+        self.model.set_items({ref: device for ref, device in found.items() if not device.is_drive})
+        self._show_drives({ref: device for ref, device in found.items() if device.is_drive})
+        disks = [device for device in found.values() if not device.is_drive]
+        total = sum(device.virtual_size or 0 for device in disks)
+        used = sum(device.used or 0 for device in disks)
+        words = f"{count(len(disks), 'disk')} · {size(total)} in all, {size(used)} in own files"
+        self.summary.setText(words if disks else "")
+        self._workspace.commands.refresh("storage")
+
+    def _show_drives(self, found: dict[str, Device]) -> None:
+        for ref in [ref for ref in self._drives if ref not in found]:
+            self._drives.pop(ref).deleteLater()
+        for ref, device in sorted(found.items(), key=lambda pair: pair[1].position):
+            if ref not in self._drives:
+                self._drives[ref] = DriveRow(self._workspace, ref)
+                self.drives.content.addWidget(self._drives[ref])
+            self._drives[ref].show_device(device)
+        self.drives.setVisible(bool(found))
+
+
+class DriveRow(QWidget):
+    """A drive: what is in it, a menu to insert another disc, and a button to eject it."""
+
+    def __init__(self, workspace: Workspace, vbd: str) -> None:
+        super().__init__()
+        self._workspace, self._vbd = workspace, vbd
+        self.what = label("", "quiet")
+        self.medium = ElidedLabel("")
+        self.menu = QMenu(self)
+        self.menu.setToolTipsVisible(True)
+        self.menu.aboutToShow.connect(self._fill)
+        self.insert = MenuButton("Insert disc", self.menu, "cd")
+        self.eject = button("Eject", "export")
+        self.eject.clicked.connect(lambda: workspace.commands.run("vbd.eject", (("VBD", vbd),)))
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(GAP)
+        row.addWidget(IconLabel("cd"))
+        row.addWidget(self.what)
+        row.addWidget(self.medium, 1)
+        row.addWidget(self.insert)
+        row.addWidget(self.eject)
+
+    def show_device(self, device: Device) -> None:
+        """Show what is in it now."""
+        self.what.setText(f"{device.what} {device.position}")
+        self.medium.setText(device.name)
+        self.medium.set_hint(device.storage)
+        self.setAccessibleName(f"{device.what} {device.position}: {device.name}")
+        chosen = (("VBD", self._vbd),)
+        self._gate(self.insert, "vbd.insert", chosen)
+        self._gate(self.eject, "vbd.eject", chosen)
+
+    def _gate(self, shown: QPushButton, command: str, chosen: tuple[tuple[str, str], ...]) -> None:
+        state = self._workspace.commands.state(command, chosen)
+        shown.setEnabled(state.enabled)
+        shown.setToolTip(tooltip(state.reason))
+        shown.setAccessibleDescription(state.reason)
+
+    def _fill(self) -> None:
+        """The ISOs there are now, and a dialog for more of them."""
+        self.menu.clear()
+        found = isos(Looking(self._workspace.cache))
+        for ref, name in found[:_MOST_IN_MENU]:
+            self.menu.addAction(no_mnemonic(name), partial(self._insert, (("VBD", self._vbd), ("VDI", ref))))
+        if found:
+            self.menu.addSeparator()
+        self.menu.addAction("Choose from the Libraries…", partial(self._insert, (("VBD", self._vbd),)))
+
+    def _insert(self, chosen: tuple[tuple[str, str], ...]) -> None:
+        self._workspace.commands.run("vbd.insert", chosen)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,7 +15,9 @@ from sqlalchemy import Column, Engine, MetaData, Table, Text, create_engine, del
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import StaticPool
 
+from app.api.failure import Failure, internal_error, storage_failure
 from app.api.types import Record, classes
+from app.store.reserve import Reserve
 from app.store.tables import from_row, make_tables, to_row
 
 SCHEMA = 1
@@ -28,8 +31,14 @@ class StoreDamaged(Exception):
 class Database:
     """All stored objects in one SQLite file (write-ahead log, full synchronisation), or in memory without a path."""
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, backups: Path | None = None) -> None:
+        """:param backups: the folder for copies made before an upgrade; by default beside the file.
+
+        :raise StoreDamaged: the file cannot be used; its content was not changed.
+        """
         self._path = path
+        self._backups = backups or (path.parent if path is not None else None)
+        self.reserve = Reserve(path.with_name(f"{path.name}.reserve") if path is not None else None)
         self._metadata = MetaData()
         self._tables = make_tables(self._metadata)
         self._facts = Table("_facts", self._metadata, Column("name", Text, primary_key=True), Column("value", Text))
@@ -41,13 +50,26 @@ class Database:
         except DatabaseError as error:
             self._engine.dispose()
             raise StoreDamaged(f"{path} is not a usable database: {error.orig}") from error
+        except StoreDamaged:
+            self._engine.dispose()
+            raise
+        self.reserve.restore()
 
     def close(self) -> None:
         """Close the file. Everything committed is already on disk."""
         self._engine.dispose()
 
     def load(self) -> Iterator[tuple[str, str, Record]]:
-        """All stored objects as (class, ref, record). :raise StoreDamaged: a row does not fit its declaration."""
+        """All stored objects as (class, ref, record).
+
+        :raise StoreDamaged: the file cannot be read, or a row does not fit its declaration.
+        """
+        try:
+            yield from self._load()
+        except DatabaseError as error:
+            raise StoreDamaged(f"{self._path} is damaged: {error.orig}") from error
+
+    def _load(self) -> Iterator[tuple[str, str, Record]]:
         declared = classes()
         with self._engine.connect() as connection:
             for name, table in self._tables.items():
@@ -58,7 +80,12 @@ class Database:
                         raise StoreDamaged(f"{self._path}: {name} {row['ref']}: {error}") from error
 
     def write(self, changes: Sequence[tuple[str, str, Record | None]]) -> None:
-        """Write the changes in one SQL transaction; None deletes. Classes that are not stored are passed over."""
+        """Write the changes in one SQL transaction; None deletes. Classes that are not stored are passed over.
+
+        On a full disk the reserve is given up once, so that what has happened can be recorded.
+
+        :raise Failure: SR_BACKEND_FAILURE_44, or INTERNAL_ERROR with SQLite's words; nothing was written then.
+        """
         rows: dict[str, list[dict[str, Any]]] = {}
         gone: dict[str, list[str]] = {}
         for name, ref, record in changes:
@@ -70,6 +97,22 @@ class Database:
                 rows.setdefault(name, []).append(to_row(classes()[name], ref, record))
         if not rows and not gone:
             return
+        try:
+            self._execute(rows, gone)
+        except DatabaseError as error:
+            if not _named(error, "SQLITE_FULL", "SQLITE_IOERR") or not self.reserve.release():
+                raise self._failure(error) from error
+            try:
+                self._execute(rows, gone)
+            except DatabaseError as again:
+                raise self._failure(again) from again
+
+    def _failure(self, error: DatabaseError) -> Failure:
+        if _named(error, "SQLITE_FULL"):
+            return storage_failure(44, "There is insufficient space", f"{self._path} cannot grow: {error.orig}")
+        return internal_error(f"The database {self._path} could not be written: {error.orig}")
+
+    def _execute(self, rows: Mapping[str, list[dict[str, Any]]], gone: Mapping[str, list[str]]) -> None:
         with self._engine.begin() as connection:
             for name, refs in gone.items():
                 table = self._tables[name]
@@ -99,11 +142,18 @@ class Database:
         return None if row is None else str(row[0])
 
     def _back_up(self) -> None:
-        assert self._path is not None
-        copy = self._path.with_name(f"{self._path.name}.{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.backup")
+        """Keep a copy, on the disk before the original changes. SQLite itself does not sync what VACUUM INTO writes."""
+        assert self._path is not None and self._backups is not None
+        self._backups.mkdir(mode=0o700, exist_ok=True)
+        name = f"{self._path.name}.{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}"
+        copy, number = self._backups / f"{name}.backup", 1
+        while copy.exists():
+            copy, number = self._backups / f"{name}-{number}.backup", number + 1
         with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(text("VACUUM INTO :copy"), {"copy": str(copy)})
         copy.chmod(0o600)
+        for path in (copy, self._backups):
+            _sync(path)
 
     def _add(self, additions: Sequence[Any]) -> None:
         with self._engine.begin() as connection:
@@ -117,6 +167,21 @@ class Database:
             connection.execute(
                 insert(self._facts).prefix_with("OR REPLACE"), [{"name": "schema", "value": str(SCHEMA)}]
             )
+
+
+def _named(error: DatabaseError, *names: str) -> bool:
+    # On a full disk SQLite speaks of an input/output error where it maps the index of its log.
+    return str(getattr(error.orig, "sqlite_errorname", "")).startswith(names)
+
+
+def _sync(path: Path) -> None:
+    if os.name == "nt":
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _connect(path: Path | None) -> Engine:

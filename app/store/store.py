@@ -26,17 +26,25 @@ R = TypeVar("R", bound=Record)
 class Store:
     """All objects of one engine. Not for use by several threads."""
 
-    def __init__(self, path: Path | None = None) -> None:
-        """Open the database at `path`, or keep everything in memory. :raise StoreDamaged: it cannot be used."""
-        self._database = Database(path)
+    def __init__(self, path: Path | None = None, backups: Path | None = None) -> None:
+        """Open the database at `path`, or keep everything in memory; `backups` gets a copy before an upgrade.
+
+        :raise StoreDamaged: it cannot be used; the file's content is as it was.
+        """
+        self._database = Database(path, backups)
+        self.reserve = self._database.reserve
         self.feed = Feed()
         self._objects: dict[str, dict[str, Record]] = {name: {} for name in classes()}
         self._by_uuid: dict[tuple[str, str], str] = {}
         self._listeners: list[Callable[[], None]] = []
         self._open: Transaction | None = None
-        for cls, ref, record in self._database.load():
-            self._objects[cls][ref] = record
-            self._by_uuid[cls, record.uuid] = ref
+        try:
+            for cls, ref, record in self._database.load():
+                self._objects[cls][ref] = record
+                self._by_uuid[cls, record.uuid] = ref
+        except BaseException:
+            self._database.close()
+            raise
         self._link_all()
         for cls, objects in self._objects.items():
             for ref in objects:
@@ -79,7 +87,10 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
-        """Collect changes and commit them all when the block ends, or none of them if it raises."""
+        """Collect changes and commit them all when the block ends, or none of them if it raises.
+
+        :raise Failure: SR_BACKEND_FAILURE_44 or INTERNAL_ERROR: they could not be written, and nothing changed.
+        """
         if self._open is not None:
             raise RuntimeError("a transaction is open already")
         self._open = transaction = Transaction(self._objects)

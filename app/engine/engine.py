@@ -64,6 +64,8 @@ class Engine:
         self._config = config
         self._driver: Driver = driver or QemuDriver(config.data_dir, config.run_dir)
         self._lock: IO[str] | None = None
+        self._store: Store | None = None
+        self._background: set[asyncio.Task[None]] = set()
         self.context: Context
         self.dispatcher: Dispatcher
         self._tasks: Tasks
@@ -78,24 +80,28 @@ class Engine:
         try:
             await self._open()
         except BaseException as error:
-            self._release()
+            await self._let_go()
             if isinstance(error, StoreDamaged):
                 raise CannotOpen(
                     str(error), "Put back a backup of the database, or ask for help with the file."
                 ) from error
-            if isinstance(error, StorageError | OSError):
+            if isinstance(error, StorageError | OSError | Failure):
                 raise CannotOpen(str(error)) from error
             raise
 
     async def close(self) -> None:
         """Finish or cancel what is under way and let go of the guests, which run on."""
         await self._tasks.close()
-        for task in list(self.context.background):
+        await self._let_go()
+
+    async def _let_go(self) -> None:
+        for task in list(self._background):
             task.cancel()
-        if self.context.background:
-            await asyncio.wait(self.context.background)
+        if self._background:
+            await asyncio.wait(self._background)
         await self._driver.close()
-        self.context.store.close()
+        if self._store is not None:
+            self._store.close()
         self._release()
 
     async def read_blob(self, blob: str) -> bytes:
@@ -126,7 +132,7 @@ class Engine:
 
     async def _open(self) -> None:
         config = self._config
-        store = Store(config.database)
+        self._store = store = Store(config.database, config.backup_dir)
         pool, host = ensure_objects(store, config)
         self.context = context = Context(
             store=store,
@@ -138,13 +144,14 @@ class Engine:
             screenshots=config.screenshots_dir,
             repositories=open_repositories(store, config),
             recoveries=dict(RECOVERIES),
+            background=self._background,
         )
         self._tasks = Tasks(context)
         self.dispatcher = _dispatcher(context, self._tasks)
         await self._driver.open(lambda event: on_event(context, event))
         states = await self._driver.attach_all()
         await recover(context)
-        reconcile(context)
+        await reconcile(context)
         sweep(context)
         sweep_overlays(context)
         self._empty_trash()
@@ -189,6 +196,7 @@ async def _housekeeping(context: Context) -> None:
     while True:
         await asyncio.sleep(HOUSEKEEPING_SECONDS)
         refresh_sizes(context)
+        context.store.reserve.restore()
 
 
 def _take_lock(config: Config) -> IO[str]:

@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from app.api import VM, Failure, Ref, VMOperation, VMPowerState
-from app.hypervisor.driver import GuestEvent
+from app.hypervisor.driver import GuestEvent, GuestState
 from app.log import get
 from app.ops.context import Context
+from app.ops.images import begin_discard, finish_discard
 from app.ops.locking import refresh_vm
-from app.ops.power_state import mark_down, mark_running
+from app.ops.power_state import drop_memory_image, mark_down, mark_running
+from app.ops.vm_power import stop_guest
+from app.storage.journal import Entry
 
 log = get(__name__)
 
 _WITH_GUEST = (VMPowerState.Running, VMPowerState.Paused)
 _ALIVE: Mapping[str, bool] = {"running": False, "paused": True, "io-error": True, "saved": True, "crashed": True}
 """Guest states with a live process, and whether its virtual CPUs stand still."""
+_ENDING = ("suspended-incoming", "shutdown")
+"""No memory yet, or powered off: ending the process loses nothing."""
 _ASKED_FOR = {VMOperation.clean_shutdown, VMOperation.clean_reboot}
 _PLANNED = ("guest-shutdown", "host-qmp-quit")
 
@@ -27,27 +32,51 @@ def on_event(context: Context, event: GuestEvent) -> None:
         return
     record = context.store.get(VM, vm)
     if event.kind == "stopped" and record.power_state in _WITH_GUEST:
-        _stopped(context, vm, record, event)
+        now, take_over = VMPowerState.Halted, _stopped
     elif event.kind == "paused" and event.reason in ("io-error", "guest-panic"):
-        _stands_still(context, vm, record, event)
+        now, take_over = VMPowerState.Paused, _stands_still
     else:
         return
+    try:
+        take_over(context, vm, record, event)
+    except Failure as failure:
+        # Clients must see the truth all the same; the next start finds it out by itself.
+        log.error("a guest's change could not be recorded", vm=record.uuid, error=str(failure))
+        context.store.publish(VM, vm, power_state=now)
     refresh_vm(context, vm)
 
 
-def reconcile(context: Context) -> None:
+async def reconcile(context: Context) -> None:
     """Make the records agree with the guests that are alive. Done once when the engine opens, after recovery."""
     for vm, record in list(context.store.all(VM).items()):
-        state = context.driver.state(record.uuid)
-        # A suspended VM's guest that is still there is the business of the journal entry that could not be settled.
-        if record.is_a_snapshot or (state == "saved" and record.power_state is VMPowerState.Suspended):
+        if record.is_a_snapshot:
             continue
-        with context.store.transaction() as tx:
-            if state in _ALIVE:
-                mark_running(context, tx, vm, paused=_ALIVE[state], booted=False)
-            elif record.power_state in _WITH_GUEST:
-                mark_down(context, tx, vm)
-                context.post(tx, "VM_SHUTDOWN", 4, vm, f"VM '{record.name_label}' ended while nobody watched")
+        try:
+            await _reconcile(context, vm, record, context.driver.state(record.uuid))
+        except Failure as failure:
+            log.error("the record of a VM may not agree with its guest", vm=record.uuid, error=str(failure))
+
+
+async def _reconcile(context: Context, vm: Ref[VM], record: VM, state: GuestState) -> None:
+    suspended = record.power_state is VMPowerState.Suspended
+    if suspended and state == "saved":
+        return  # the business of the journal entry that could not be settled
+    if state in _ENDING or (suspended and state == "paused"):
+        # Also a resume that was interrupted before the guest's first instruction: its memory image is still right.
+        await stop_guest(context, vm)
+        state = "absent"
+    dropped: Entry | None = None
+    with context.store.transaction() as tx:
+        if state in _ALIVE:
+            dropped = begin_discard(context, drop_memory_image(context, tx, vm))
+            mark_running(context, tx, vm, paused=_ALIVE[state], booted=False)
+        elif state == "unresponsive":
+            # It may still write to its disks: to the records it runs, so that it can be ended, and nothing else done.
+            mark_running(context, tx, vm, paused=record.power_state is VMPowerState.Paused, booted=False)
+        elif record.power_state in _WITH_GUEST:
+            mark_down(context, tx, vm)
+            context.post(tx, "VM_SHUTDOWN", 4, vm, f"VM '{record.name_label}' ended while nobody watched")
+    finish_discard(context, dropped)
 
 
 def _stopped(context: Context, vm: Ref[VM], record: VM, event: GuestEvent) -> None:

@@ -7,9 +7,9 @@ from typing import Final
 
 from app.api import VDI, Failure
 from app.log import get
-from app.ops import vm_clone, vm_power, vm_revert, vm_snapshot
+from app.ops import vm_clone, vm_destroy, vm_power, vm_revert, vm_snapshot
 from app.ops.context import Context, Recovery
-from app.ops.images import DISCARD, finish_discard
+from app.ops.images import DISCARD, discard_unheld
 from app.storage.errors import StorageError
 from app.storage.file_repository import FileRepository
 from app.storage.journal import Entry
@@ -18,7 +18,7 @@ log = get(__name__)
 
 
 async def _discard(context: Context, entry: Entry) -> None:
-    finish_discard(context, entry)
+    discard_unheld(context, entry)
 
 
 RECOVERIES: Final[Mapping[str, Recovery]] = {
@@ -26,6 +26,7 @@ RECOVERIES: Final[Mapping[str, Recovery]] = {
     vm_revert.REVERT: vm_revert.recover,
     vm_clone.CLONE: vm_clone.recover,
     vm_power.SUSPEND: vm_power.recover_suspend,
+    vm_destroy.FORGET: vm_destroy.forget,
     DISCARD: _discard,
 }
 
@@ -40,8 +41,10 @@ async def recover(context: Context) -> None:
             continue
         try:
             await handler(context, entry)
-        except Failure as failure:
-            log.error("cannot recover yet", op=entry.op, entry=entry.id, error=str(failure))
+        except Exception as error:
+            # Also an entry that we misunderstand must not keep the others from being recovered.
+            known = isinstance(error, Failure)
+            log.error("cannot recover yet", op=entry.op, entry=entry.id, error=str(error), exc_info=not known)
             vm = entry.facts.get("vm")
             if isinstance(vm, str):
                 context.unsettled.setdefault(vm, []).append(entry)

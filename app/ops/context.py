@@ -79,11 +79,17 @@ class Context:
             yield
 
     async def settle(self, vm: str, entry: Entry) -> None:
-        """Complete or undo an interrupted change now, or remember that it has to be before the next one."""
+        """Complete or undo an interrupted change now, or remember that it has to be before the next one.
+
+        Never raises: whatever keeps it from settling, the next change of this VM must not begin before it.
+        """
         try:
             await self.recoveries[entry.op](self, entry)
         except Failure as failure:
             log.error("an interrupted change cannot be settled yet", op=entry.op, vm=vm, error=str(failure))
+            self.unsettled.setdefault(vm, []).append(entry)
+        except Exception:
+            log.exception("an interrupted change cannot be settled yet", op=entry.op, vm=vm)
             self.unsettled.setdefault(vm, []).append(entry)
 
     def post(

@@ -7,12 +7,16 @@ from typing import Any, Final
 
 import msgspec
 
-from app.api import NULL, VDI, VDIType
+from app.api import NULL, VDI, Failure, VDIType
 from app.api.types import EPOCH
+from app.log import get
 from app.ops.context import Context
 from app.ops.translate import failures
+from app.storage.errors import StorageError
 from app.storage.journal import Entry
 from app.store import Transaction
+
+log = get(__name__)
 
 BASE_COPY = "base copy"
 DISCARD = "discard_images"
@@ -71,20 +75,53 @@ def release_all(context: Context, tx: Transaction, refs: Iterable[str]) -> list[
 
 
 def begin_discard(context: Context, images: Iterable[tuple[str, str]]) -> Entry | None:
-    """Write down what will be freed, before the transaction that lets go of it."""
-    by_sr: dict[str, Any] = {}
-    for sr, image in images:
-        by_sr.setdefault(sr, []).append(image)
+    """Write down what will be freed, before the transaction that lets go of it.
+
+    On a full disk the reserve makes this possible: freeing is what is needed then.
+    """
+    by_sr = _by_sr(images)
+    if not by_sr:
+        return None
+    with failures():
+        try:
+            return context.journal.begin(DISCARD, images=by_sr)
+        except StorageError as error:
+            if error.cause != "no_space" or not context.store.reserve.release():
+                raise
+            return context.journal.begin(DISCARD, images=by_sr)
+
+
+def begin_making(context: Context, images: Iterable[tuple[str, str]]) -> Entry | None:
+    """Write down images about to be made: what of them the store does not hold in the end, `finish_discard` frees."""
+    by_sr = _by_sr(images)
     if not by_sr:
         return None
     with failures():
         return context.journal.begin(DISCARD, images=by_sr)
 
 
+def _by_sr(images: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    by_sr: dict[str, Any] = {}
+    for sr, image in images:
+        by_sr.setdefault(sr, []).append(image)
+    return by_sr
+
+
 def finish_discard(context: Context, entry: Entry | None) -> None:
-    """Free what the entry names and nothing in the store holds; then the entry ends. Safe to repeat."""
+    """Free what the entry names and nothing in the store holds; then the entry ends. Safe to repeat.
+
+    Failing to is not the caller's failure, whose work is done: the entry stays, and the next start frees it.
+    """
     if entry is None:
         return
+    try:
+        discard_unheld(context, entry)
+    except Failure as failure:
+        log.warning("images will be freed at the next start", entry=entry.id, error=str(failure))
+
+
+def discard_unheld(context: Context, entry: Entry) -> None:
+    """As `finish_discard`. :raise Failure: not all could be freed; the entry stays."""
     images: Mapping[str, list[str]] = entry.facts["images"]  # type: ignore[assignment]
     held = {(vdi.SR, vdi.location) for vdi in context.store.all(VDI).values()}
     with failures():

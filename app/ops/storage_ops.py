@@ -12,7 +12,7 @@ from app import crash_points
 from app.api import SR, VBD, VDI, VM, Failure, Ref, SRCalls, VBDType, VDICalls, VDIType, VMPowerState
 from app.api.failure import invalid_value, not_allowed
 from app.ops.context import Context, Operations
-from app.ops.images import begin_discard, finish_discard, release
+from app.ops.images import begin_discard, begin_making, finish_discard, release
 from app.ops.locking import refresh_vdi
 from app.ops.records import check_name, from_client
 from app.ops.task import current
@@ -46,7 +46,7 @@ class VDIOps(Operations, VDICalls):
         size = -(-max(vdi.virtual_size, LEAST_SIZE) // SECTOR) * SECTOR
         image = files.new_id()
         with failures():
-            entry = begin_discard(self.context, [(vdi.SR, image)])
+            entry = begin_making(self.context, [(vdi.SR, image)])
             try:
                 files.create(image, size)
                 crash_points.reach("vdi_create.image_written")
@@ -81,7 +81,7 @@ class VDIOps(Operations, VDICalls):
         task = current()
         with failures():
             facts = await asyncio.to_thread(inspect, source)
-            entry = begin_discard(self.context, [(sr, image)])
+            entry = begin_making(self.context, [(sr, image)])
             try:
                 work = files.import_image(source, facts.format, image, progress=task.progress)
                 await task.unless_cancelled(work)

@@ -29,7 +29,7 @@ from app.api import (
 from app.api.types import EPOCH, new_ref, new_uuid
 from app.ops.context import Context, Operations
 from app.ops.disks import Disk, all_drives, check_depth, disks, require_disk
-from app.ops.images import base_copy_of, begin_discard, finish_discard
+from app.ops.images import base_copy_of, begin_making, finish_discard
 from app.ops.locking import operation, refresh_vm
 from app.ops.task import current
 from app.ops.translate import failures
@@ -83,7 +83,8 @@ async def clone(context: Context, vm: Ref[VM], name: str) -> Ref[VM]:
 
 
 def _plan(context: Context, vm: Ref[VM], name: str) -> dict[str, Any]:
-    shares = context.store.get(VM, vm).is_a_template
+    source = context.store.get(VM, vm)
+    shares = source.is_a_template or source.is_a_snapshot
     made = []
     for disk, vdi in disks(context.store, vm):
         require_disk(context, vdi, disk.vdi_ref)
@@ -212,7 +213,7 @@ async def provision(context: Context, vm: Ref[VM]) -> None:
         by_sr.setdefault(sr, []).append(image)
     with failures(vm):
         # Until the store holds them, the new images are rubbish: the same entry as for freed ones.
-        entry = begin_discard(context, images)
+        entry = begin_making(context, images)
         try:
             for place, (disk, (_, image)) in enumerate(zip(wanted, images, strict=True)):
                 await _make_image(context, record, disk, image, first=place == 0)

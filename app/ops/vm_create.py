@@ -13,7 +13,7 @@ from app.api.failure import invalid_value
 from app.api.types import new_uuid
 from app.ops.context import Context, Operations
 from app.ops.disks import disks
-from app.ops.images import base_copy_of, begin_discard, finish_discard
+from app.ops.images import base_copy_of, begin_making, finish_discard
 from app.ops.locking import operation, refresh_vm
 from app.ops.records import check_name, from_client
 from app.ops.rules import why_not
@@ -116,7 +116,7 @@ async def make_writable(context: Context, vm: Ref[VM]) -> None:
                 files.thaw(vdi.location)
                 continue
             overlay = files.new_id()
-            entry = begin_discard(context, [(vdi.SR, overlay)])
+            entry = begin_making(context, [(vdi.SR, overlay)])
             files.create_overlay(overlay, vdi.location)
             crash_points.reach("vm_make_writable.overlay_written")
             with context.store.transaction() as tx:

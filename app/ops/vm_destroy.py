@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
+from typing import Final
 
 from app import crash_points
 from app.api import (
@@ -12,6 +13,7 @@ from app.api import (
     VIF,
     VM,
     Console,
+    Failure,
     Ref,
     VBDType,
     VMCalls,
@@ -21,6 +23,7 @@ from app.api import (
     VMPowerState,
 )
 from app.api.types import is_null
+from app.log import get
 from app.ops.context import Context, Operations
 from app.ops.images import begin_discard, finish_discard, release_all
 from app.ops.locking import operation, refresh_vdi, refresh_vm
@@ -29,7 +32,12 @@ from app.ops.screenshots import drop_blobs, remove_files
 from app.ops.task import current
 from app.ops.translate import failures
 from app.ops.vm_power import stop_guest
+from app.storage.journal import Entry
 from app.store import Transaction
+
+log = get(__name__)
+
+FORGET: Final = "forget_guests"
 
 
 class VMDestroyOps(Operations, VMCalls):
@@ -75,17 +83,37 @@ async def remove(context: Context, vms: Iterable[Ref[VM]], *, with_disks: bool) 
             _remove_records(tx, vm)
         freed = release_all(context, tx, owned) if with_disks else []
         entry = begin_discard(context, [*dropped, *freed])
+        forgetting = _begin_forget(context, uuids)
     crash_points.reach("vm_destroy.recorded")
     finish_discard(context, entry)
     remove_files(pictures)
-    for uuid in uuids:
-        with failures():
-            await context.driver.forget(uuid)
+    if forgetting is not None:
+        await forget(context, forgetting)
     for relative in relatives:
         refresh_vm(context, relative)
     if not with_disks:
         for vdi in owned:
             refresh_vdi(context, vdi)
+
+
+def _begin_forget(context: Context, uuids: Sequence[str]) -> Entry | None:
+    if not uuids:
+        return None
+    with failures():
+        return context.journal.begin(FORGET, guests=list(uuids))
+
+
+async def forget(context: Context, entry: Entry) -> None:
+    """Remove what the driver keeps about the guests of VMs that are gone; then the entry ends. Safe to repeat."""
+    known = {vm.uuid for vm in context.store.all(VM).values()}
+    try:
+        with failures():
+            for uuid in entry.facts["guests"]:  # type: ignore[union-attr]
+                if uuid not in known:
+                    await context.driver.forget(str(uuid))
+            entry.end()
+    except Failure as failure:
+        log.warning("what is left of a guest goes at the next start", entry=entry.id, error=str(failure))
 
 
 def _owned_disks(tx: Transaction, vm: str) -> list[str]:

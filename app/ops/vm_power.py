@@ -169,15 +169,12 @@ async def _suspend(context: Context, vm: str) -> None:
     with failures(vm):
         files.require_free(record.memory_dynamic_max)
         entry = context.journal.begin(SUSPEND, vm=vm, sr=sr, image=image)
-        try:
+    try:
+        with failures(vm):
             part = files.memory_part_path(image)
             saved = await current().unless_cancelled(context.driver.save(record.uuid, part, current().progress))
             await asyncio.to_thread(files.publish_memory, image)
-            current().point_of_no_return()
-        except BaseException:
-            await undo_suspend(context, vm, image, sr)
-            entry.end()
-            raise
+        current().point_of_no_return()
         crash_points.reach("vm_suspend.memory_saved")
         with context.store.transaction() as tx:
             record_memory_image(context, tx, vm, sr, image, saved)
@@ -185,6 +182,11 @@ async def _suspend(context: Context, vm: str) -> None:
         crash_points.reach("vm_suspend.recorded")
         await stop_guest(context, vm)
         entry.end()
+    except BaseException:
+        # Recorded: the guest's process only has to go. Not recorded: the guest runs on and the image goes.
+        await context.settle(vm, entry)
+        if context.store.get(VM, vm).power_state is not VMPowerState.Suspended:
+            raise
 
 
 async def undo_suspend(context: Context, vm: str, image: str, sr: str) -> None:
@@ -230,12 +232,23 @@ async def _resume(context: Context, vm: str, *, paused: bool) -> None:
     spec = guest_spec(context, vm, machine=image.sm_config.get("machine"), cpu=image.sm_config.get("cpu"))
     path = image_path(context, image)
     with failures(vm):
-        await context.driver.start(spec, paused=paused, restore=path)
+        # Its first instruction makes the image worthless, so that must be recorded before.
+        await context.driver.start(spec, paused=True, restore=path)
     crash_points.reach("vm_resume.guest_started")
-    with context.store.transaction() as tx:
-        dropped = drop_memory_image(context, tx, vm)
-        mark_running(context, tx, vm, paused=paused, booted=False)
-        entry = begin_discard(context, dropped)
+    try:
+        with context.store.transaction() as tx:
+            dropped = drop_memory_image(context, tx, vm)
+            mark_running(context, tx, vm, paused=True, booted=False)
+            entry = begin_discard(context, dropped)
+    except BaseException:
+        await stop_guest(context, vm)
+        raise
+    crash_points.reach("vm_resume.recorded")
+    if not paused:
+        with failures(vm):
+            await context.driver.unpause(record.uuid)
+        with context.store.transaction() as tx:
+            tx.update(VM, vm, power_state=VMPowerState.Running)
     finish_discard(context, entry)
 
 

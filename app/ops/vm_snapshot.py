@@ -93,7 +93,8 @@ async def take(
     for disk, vdi in chosen:
         require_disk(context, vdi, disk.vdi_ref)
         check_depth(context, vdi)
-    plan = {**_plan(context, name, chosen, ignored), "vm": vm, "by_schedule": by_schedule}
+    with_guest = context.store.get(VM, vm).power_state in WITH_GUEST
+    plan = {**_plan(context, name, chosen, ignored), "vm": vm, "by_schedule": by_schedule, "with_guest": with_guest}
     entry = await _prepare(context, plan)
     picture: asyncio.Task[bytes] | None = None
     try:
@@ -333,7 +334,8 @@ async def _must_adopt(context: Context, plan: Mapping[str, Any]) -> bool:
         return False
     if context.driver.state(vm.uuid) == "absent":
         # Nobody can say whether a guest that died had switched. The overlays show what their parents hold, or more.
-        return vm.power_state in WITH_GUEST and bool(overlays)
+        # The record does not help: it may have been marked Halted when the guest died.
+        return bool(plan["with_guest"]) and bool(overlays)
     with failures(plan["vm"]):
         active = await context.driver.active_disks(vm.uuid)
     return bool(overlays & set(active.values()))

@@ -66,6 +66,10 @@ class Footer(QWidget):
         self.mark.set_icon(_MARKS[tone])
         self.summary.setText(said)
 
+    def zoom_words(self) -> str:
+        """The zoom that is shown: ``100 %``."""
+        return self._percent.text()
+
     def set_zoom(self, factor: float) -> None:
         """Show the zoom, 1.0 for 100 %."""
         self._percent.setText(percent(factor, 1.0) if factor < 1 else f"{round(factor * 100)}\u00a0%")

@@ -7,8 +7,9 @@ from PySide6.QtGui import QContextMenuEvent, QKeyEvent
 from PySide6.QtWidgets import QWidget
 
 from ui.base.settings import Settings
+from ui.models.table_model import TableModel
 from ui.snapshots.chosen import Chosen
-from ui.snapshots.list_model import AGE, CREATED, NAME, SIZE, TAGS, TITLES, TYPE, ListModel
+from ui.snapshots.list_rows import AGE, COLUMNS, CREATED, NAME, SIZE, TAGS, TYPE, Row, rows
 from ui.snapshots.subject import Subject
 from ui.widgets.views import TableView
 
@@ -31,7 +32,8 @@ class ListView(TableView):
         super().__init__("Snapshots", "No snapshot matches.", parent)
         self._chosen = chosen
         self._following = False
-        self.rows = ListModel(subject, self)
+        self._subject = subject
+        self.rows: TableModel[Row] = TableModel(COLUMNS, self)
         self.setModel(self.rows)
         header = self.horizontalHeader()
         for column, width in _WIDTHS.items():
@@ -40,17 +42,19 @@ class ListView(TableView):
         self.remember_columns(settings, "snapshots")
         self.setSortingEnabled(True)
         self.selectionModel().selectionChanged.connect(self._tell)
-        self.doubleClicked.connect(lambda index: self.activated_ref.emit(self.rows.refs[index.row()]))
+        self.doubleClicked.connect(lambda index: self.activated_ref.emit(self.rows.key(index) or ""))
         chosen.changed.connect(self.show_chosen)
 
     def follow(self, matching: frozenset[str] | None) -> None:
         """The subject or the filter changed. What is chosen stays chosen, wherever its row went."""
         self._following = True
         try:
-            self.rows.set_matching(matching)
+            shown = [ref for ref in self._subject.shown if matching is None or ref in matching]
+            self.rows.set_items(rows(self._subject, shown))
         finally:
             self._following = False
         self.show_chosen()
+        self.viewport().update()  # ages
 
     def show_chosen(self) -> None:
         """Select the rows of what is chosen."""
@@ -58,33 +62,31 @@ class ListView(TableView):
             return
         wanted = QItemSelection()
         for ref in self._chosen.refs:
-            row = self.rows.row_of(ref)
-            if row >= 0:
-                wanted.select(self.rows.index(row, 0), self.rows.index(row, len(TITLES) - 1))
+            first = self.rows.index_of(ref)
+            if first.isValid():
+                wanted.select(first, first.siblingAtColumn(len(COLUMNS) - 1))
         self._following = True
         try:
             self.selectionModel().select(wanted, _FLAGS.ClearAndSelect)
-            current = self.rows.row_of(self._chosen.current)
-            if current >= 0:
-                self.selectionModel().setCurrentIndex(self.rows.index(current, NAME), _FLAGS.NoUpdate)
+            current = self.rows.index_of(self._chosen.current)
+            if current.isValid():
+                self.selectionModel().setCurrentIndex(current.siblingAtColumn(NAME), _FLAGS.NoUpdate)
         finally:
             self._following = False
 
     def reveal(self, ref: str) -> None:
         """Scroll to a snapshot's row."""
-        row = self.rows.row_of(ref)
-        if row >= 0:
-            self.scrollTo(self.rows.index(row, NAME))
+        place = self.rows.index_of(ref)
+        if place.isValid():
+            self.scrollTo(place.siblingAtColumn(NAME))
 
     def _tell(self) -> None:
         if self._following:
             return
-        rows = sorted({index.row() for index in self.selectionModel().selectedRows()})
-        here = self.currentIndex().row()
-        current = self.rows.refs[here] if 0 <= here < len(self.rows.refs) else None
+        chosen = sorted(self.selectionModel().selectedRows(), key=lambda index: index.row())
         self._following = True
         try:
-            self._chosen.choose([self.rows.refs[row] for row in rows], current)
+            self._chosen.choose([self.rows.key(index) or "" for index in chosen], self.rows.key(self.currentIndex()))
         finally:
             self._following = False
 

@@ -40,7 +40,7 @@ class Minimap(QWidget):
     def adjust(self) -> None:
         """Come, go, or move with the view."""
         tree = self._scene.tree
-        seen = self._view.mapToScene(self._view.viewport().rect()).boundingRect()
+        seen = self._view.mapToScene(self._view.viewport().rect().adjusted(-2, -2, 2, 2)).boundingRect()
         wanted = tree is not None and len(tree.order) > MANY and not seen.contains(self._scene.sceneRect())
         self.setVisible(wanted)
         if wanted:

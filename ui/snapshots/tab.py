@@ -212,7 +212,7 @@ class SnapshotsTab(QWidget):
     def _order(self) -> tuple[str, ...]:
         """The snapshots as they stand in the view now, before the change."""
         if self.toolbar.switch.current() == LIST:
-            return tuple(self.list.rows.refs)
+            return tuple(self.list.rows.shown_keys())
         tree = self.graph.graph.tree
         return tree.snapshots if tree is not None else ()
 

@@ -187,7 +187,7 @@ class Zoom(QObject):
         return True
 
     def key(self, event: QKeyEvent) -> bool:
-        """0 and Ctrl+0 show all, Ctrl+1 is the natural size, Ctrl with plus and minus steps."""
+        """0 and Ctrl+0 show all, Ctrl with plus and minus steps."""
         ctrl = bool(event.modifiers() & _CTRL)
         if event.key() == Qt.Key.Key_0 and (ctrl or not event.modifiers()):
             self.fit()
@@ -195,8 +195,6 @@ class Zoom(QObject):
             self.step(1)
         elif ctrl and event.key() == Qt.Key.Key_Minus:
             self.step(-1)
-        elif ctrl and event.key() == Qt.Key.Key_1:
-            self.set(1.0)
         else:
             return False
         return True

@@ -58,7 +58,9 @@ class Estate:
     def snapshot(
         self, key: str, name: str = "", parent: str = "", hours: float = 48, own: int = GIB, **more: Any
     ) -> str:
-        """Add a snapshot taken so many hours ago. ``memory``, ``scheduled`` and ``screen`` (lines) are for short."""
+        """Add a snapshot taken so many hours ago. ``memory``, ``scheduled`` and ``screen`` (lines) are for short;
+        with ``now`` the current state grows from it, in the same batch."""
+        now = more.pop("now", False)
         memory, scheduled = more.pop("memory", False), more.pop("scheduled", False)
         screen: list[str] = more.pop("screen", [])
         moment = datetime.now(UTC) - timedelta(hours=hours)
@@ -83,14 +85,15 @@ class Estate:
             is_vmss_snapshot=scheduled, power_state=VMPowerState.Suspended if memory else VMPowerState.Halted,
             **(fields | more),
         )  # fmt: skip
-        self._link(key, record)
+        self._link(key, record, now)
         return key
 
-    def _link(self, key: str, record: VM) -> None:
+    def _link(self, key: str, record: VM, now: bool) -> None:
         """The snapshot, its VM and its parent change in one batch, as the engine's feed brings them."""
         vm = self.record(self.vm)
         changes = {key: msgspec.structs.replace(record, uuid=new_uuid())}
-        changes[self.vm] = msgspec.structs.replace(vm, snapshots=vm.snapshots | {Ref(key)})
+        parent = Ref(key) if now else vm.parent
+        changes[self.vm] = msgspec.structs.replace(vm, snapshots=vm.snapshots | {Ref(key)}, parent=parent)
         if record.parent != NULL and (above := self.cache.get(VM, record.parent)) is not None:
             changes[record.parent] = msgspec.structs.replace(above, children=above.children | {Ref(key)})
         self.batch(changes)

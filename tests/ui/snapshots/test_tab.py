@@ -1,4 +1,4 @@
-"""The tab: what is chosen stays chosen, keys do what they say, and only the feed changes what is shown."""
+"""The tab: what is chosen stays chosen, and only the feed changes what is shown."""
 
 from __future__ import annotations
 
@@ -6,57 +6,28 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QPoint, Qt
-from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QLineEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QApplication
 
-from app.api import VDI, VM, Failure, Task, VMOperation, VMPowerState
+from app.api import VM, VMOperation
 from tests.ui.snapshots.conftest import OpenTab
+from tests.ui.snapshots.driving import CTRL, LEFT, NONE, SHIFT, chosen, click, place_of, plain, press
 from tests.ui.snapshots.estate import GIB, Estate
 from tests.ui.snapshots.waiting import opened, until
 from ui.base import theme
-from ui.base.dialogs import ErrorDialog
-from ui.snapshots.delete_dialog import DeleteDialog
-from ui.snapshots.revert_dialog import RevertDialog
-from ui.snapshots.screen_dialog import ScreenDialog
 from ui.snapshots.tab import SnapshotsTab
 from ui.snapshots.take_dialog import TakeDialog
-
-CTRL, SHIFT, NONE = (
-    Qt.KeyboardModifier.ControlModifier,
-    Qt.KeyboardModifier.ShiftModifier,
-    Qt.KeyboardModifier.NoModifier,
-)
-LEFT, RIGHT = Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton
-
-
-def plain(words: str) -> str:
-    return words.replace("\u00a0", " ")
-
-
-def place_of(tab: SnapshotsTab, ref: str) -> QPoint:
-    card = tab.graph.graph.item(ref)
-    return tab.graph.mapFromScene(card.mapToScene(card.plane().center()))
-
-
-def click(tab: SnapshotsTab, ref: str, modifiers: Qt.KeyboardModifier = NONE) -> None:
-    QTest.mouseClick(tab.graph.viewport(), LEFT, modifiers, place_of(tab, ref))
-
-
-def press(tab: SnapshotsTab, key: Qt.Key, modifiers: Qt.KeyboardModifier = NONE) -> None:
-    QTest.keyClick(tab.graph, key, modifiers)
-
 
 # ---- choosing -------------------------------------------------------------------------------------------------
 
 
 def test_clicks_choose_as_in_any_list(tab: SnapshotsTab) -> None:
     click(tab, "before")
-    assert tab.chosen.refs == ("before",)
+    assert chosen(tab) == ["before"]
     click(tab, "trial", CTRL)
-    assert tab.chosen.refs == ("before", "trial")
+    assert chosen(tab) == ["before", "trial"]
     click(tab, "before", CTRL)
-    assert tab.chosen.refs == ("trial",)
+    assert chosen(tab) == ["trial"]
     click(tab, "before")
     click(tab, "trial", SHIFT)
     assert set(tab.chosen.refs) == {"before", "nightly22", "quiet", "nightly21", "trial"}
@@ -65,7 +36,7 @@ def test_clicks_choose_as_in_any_list(tab: SnapshotsTab) -> None:
 def test_a_click_beside_the_cards_chooses_none(tab: SnapshotsTab) -> None:
     tab.chosen.choose(("before",))
     QTest.mouseClick(tab.graph.viewport(), LEFT, NONE, QPoint(4, 4))
-    assert tab.chosen.refs == ()
+    assert chosen(tab) == []
 
 
 def test_a_rubber_band_catches_what_it_touches(tab: SnapshotsTab) -> None:
@@ -97,15 +68,15 @@ def test_keys_extend_and_toggle(tab: SnapshotsTab) -> None:
     tab.graph.setFocus()
     press(tab, Qt.Key.Key_Home)
     press(tab, Qt.Key.Key_Right, SHIFT)
-    assert tab.chosen.refs == ("installed", "before")
+    assert chosen(tab) == ["installed", "before"]
     press(tab, Qt.Key.Key_Right, CTRL)
     assert (tab.chosen.refs, tab.chosen.current) == (("installed", "before"), "nightly22")
     press(tab, Qt.Key.Key_Space)
-    assert tab.chosen.refs == ("installed", "before", "nightly22")
+    assert chosen(tab) == ["installed", "before", "nightly22"]
     press(tab, Qt.Key.Key_A, CTRL)
     assert len(tab.chosen.refs) == 7
     press(tab, Qt.Key.Key_Escape)
-    assert tab.chosen.refs == ()
+    assert chosen(tab) == []
 
 
 def test_a_screen_reader_hears_where_the_keyboard_is(tab: SnapshotsTab) -> None:
@@ -159,20 +130,20 @@ def test_zoom_and_place_outlive_a_change(tab: SnapshotsTab, estate: Estate) -> N
 def test_what_goes_leaves_the_choice_to_its_neighbour(tab: SnapshotsTab, estate: Estate) -> None:
     tab.chosen.choose(("trial",))
     estate.drop("trial")
-    assert tab.chosen.refs == ("second",)
+    assert chosen(tab) == ["second"]
     estate.drop("second")
-    assert tab.chosen.refs == ("nightly21",)
+    assert chosen(tab) == ["nightly21"]
 
 
 def test_of_several_the_rest_stays_chosen(tab: SnapshotsTab, estate: Estate) -> None:
     tab.chosen.choose(("trial", "quiet"))
     estate.drop("trial")
-    assert tab.chosen.refs == ("quiet",)
+    assert chosen(tab) == ["quiet"]
 
 
 def test_nobody_is_chosen_when_a_snapshot_comes_by_itself(tab: SnapshotsTab, estate: Estate) -> None:
     estate.snapshot("new", parent="nightly22", hours=0)
-    assert tab.chosen.refs == ()
+    assert chosen(tab) == []
 
 
 async def test_a_snapshot_just_taken_is_chosen(open_tab: OpenTab, estate: Estate) -> None:
@@ -181,7 +152,7 @@ async def test_a_snapshot_just_taken_is_chosen(open_tab: OpenTab, estate: Estate
     tab.toolbar.take.trigger()
     (await opened(TakeDialog)).accept()
     await until(lambda: "vm.snapshot" not in estate.workspace.commands.running)
-    assert tab.chosen.refs == ("new",)
+    assert chosen(tab) == ["new"]
 
 
 def test_another_vm_and_back(tab: SnapshotsTab, estate: Estate) -> None:
@@ -190,16 +161,16 @@ def test_another_vm_and_back(tab: SnapshotsTab, estate: Estate) -> None:
     tab.graph.zoom.set(1.5)
     tab.show_vm("other")
     assert tab.views.currentWidget() is tab.empty
-    assert tab.chosen.refs == ()
+    assert chosen(tab) == []
     tab.show_vm("vm")
-    assert tab.chosen.refs == ("trial",)
+    assert chosen(tab) == ["trial"]
     assert tab.graph.zoom.factor == pytest.approx(1.5)
 
 
 def test_a_vm_that_is_deleted_leaves_an_empty_tab(tab: SnapshotsTab, estate: Estate) -> None:
     tab.chosen.choose(("trial",))
     estate.batch(dict.fromkeys([*estate.record("vm").snapshots, "vm"]))
-    assert tab.chosen.refs == ()
+    assert chosen(tab) == []
     assert tab.graph.graph.cards == {} or tab.views.currentWidget() is tab.empty
     assert not tab.toolbar.take.isEnabled()
 
@@ -255,142 +226,6 @@ def test_an_empty_tab_has_one_button_that_takes(open_tab: OpenTab, qapp: QApplic
     assert tab.views.currentWidget() is tab.graph
 
 
-# ---- Now ------------------------------------------------------------------------------------------------------
-
-
-def test_now_tells_state_progress_and_cause(tab: SnapshotsTab, estate: Estate) -> None:
-    now = tab.graph.graph.now
-    assert now.content.words == "Now · running"
-    estate.engine.put(Task(name_description="Writing memory", progress=0.25), "t")
-    estate.engine.change(VM, "vm", current_operations={"t": VMOperation.snapshot})
-    assert now.content.words == "Taking a snapshot · 25 %"
-    assert now.content.cause == "Writing memory"
-    estate.engine.change(Task, "t", progress=0.5)
-    assert now.content.words == "Taking a snapshot · 50 %"
-    estate.engine.change(VM, "vm", current_operations={}, power_state=VMPowerState.Paused)
-    assert now.content.words == "Now · paused"
-
-
-def test_now_pulses_only_while_something_runs_and_motion_is_wanted(
-    tab: SnapshotsTab, estate: Estate, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    now = tab.graph.graph.now
-    estate.engine.change(VM, "vm", current_operations={"t": VMOperation.revert})
-    assert not now.is_pulsing()
-    monkeypatch.setattr("ui.snapshots.now_item.motion.is_reduced", lambda: False)
-    estate.engine.change(VM, "vm", current_operations={"t": VMOperation.snapshot})
-    assert now.is_pulsing()
-    tab.hide()
-    assert not now.is_pulsing()
-    tab.show()
-    assert now.is_pulsing()
-    estate.engine.change(VM, "vm", current_operations={})
-    assert not now.is_pulsing()
-
-
-def test_a_card_tells_what_is_done_to_it(tab: SnapshotsTab, estate: Estate) -> None:
-    estate.engine.put(Task(progress=0.2), "t")
-    estate.engine.change(VM, "trial", current_operations={"t": VMOperation.destroy})
-    assert tab.graph.graph.cards["trial"].content.second == "Deleting · 20 %"
-    estate.engine.change(Task, "t", progress=0.6)
-    assert tab.graph.graph.cards["trial"].content.second == "Deleting · 60 %"
-
-
-async def test_now_dropped_on_a_snapshot_asks_to_revert(open_tab: OpenTab, estate: Estate) -> None:
-    tab = open_tab(estate)
-    view = tab.graph.viewport()
-    item = tab.graph.graph.now
-    start, end = tab.graph.mapFromScene(item.sceneBoundingRect().center()), place_of(tab, "trial")
-    QTest.mousePress(view, LEFT, NONE, start)
-    QTest.mouseMove(view, (start + end) / 2)
-    QTest.mouseMove(view, end)
-    assert tab.graph.graph.cards["trial"].is_marked("target")
-    QTest.mouseRelease(view, LEFT, NONE, end)
-    assert not tab.graph.graph.cards["trial"].is_marked("target")
-    (await opened(RevertDialog)).reject()
-    await until(lambda: not estate.workspace.commands.running)
-    assert estate.engine.calls == []
-
-
-def test_a_busy_now_stays_where_it_is(tab: SnapshotsTab, estate: Estate) -> None:
-    estate.engine.change(VM, "vm", current_operations={"t": VMOperation.snapshot})
-    start, end = tab.graph.mapFromScene(tab.graph.graph.now.sceneBoundingRect().center()), place_of(tab, "trial")
-    QTest.mousePress(tab.graph.viewport(), LEFT, NONE, start)
-    QTest.mouseMove(tab.graph.viewport(), end)
-    QTest.mouseRelease(tab.graph.viewport(), LEFT, NONE, end)
-    assert estate.workspace.commands.running == ()
-
-
-# ---- acts -----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("how", ["enter", "double click", "list"])
-async def test_enter_and_double_click_ask_to_revert(open_tab: OpenTab, estate: Estate, how: str) -> None:
-    tab = open_tab(estate)
-    tab.chosen.choose(("trial",))
-    if how == "enter":
-        press(tab, Qt.Key.Key_Return)
-    elif how == "double click":
-        QTest.mouseDClick(tab.graph.viewport(), LEFT, NONE, place_of(tab, "trial"))
-    else:
-        tab.show_view("list")
-        QTest.keyClick(tab.list, Qt.Key.Key_Return)
-    dialog = await opened(RevertDialog)
-    assert "Trial of replica" in dialog.sentence.text()
-    dialog.reject()
-    await until(lambda: not estate.workspace.commands.running)
-
-
-async def test_del_asks_to_delete_what_is_chosen(open_tab: OpenTab, estate: Estate) -> None:
-    tab = open_tab(estate)
-    await until(tab.window().isActiveWindow)
-    tab.graph.setFocus()
-    tab.chosen.choose(("trial", "quiet"))
-    press(tab, Qt.Key.Key_Delete)
-    dialog = await opened(DeleteDialog)
-    assert dialog.going == ("trial", "quiet")
-    dialog.reject()
-    await until(lambda: not estate.workspace.commands.running)
-
-
-def test_del_and_ctrl_f_belong_to_the_tab_only_while_the_keyboard_is_in_it(open_tab: OpenTab, estate: Estate) -> None:
-    tab = open_tab(estate)
-    window = tab.window()
-    assert QTest.qWaitForWindowActive(window)
-    page, field = QWidget(), QLineEdit()
-    other = QWidget()
-    other.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-    rows = QVBoxLayout(page)
-    window.takeCentralWidget()  # type: ignore[attr-defined]
-    for widget in (field, other, tab):
-        rows.addWidget(widget)
-    window.setCentralWidget(page)  # type: ignore[attr-defined]
-    find = QAction(window)
-    find.setShortcut(QKeySequence.StandardKey.Find)
-    find.triggered.connect(field.setFocus)
-    window.addAction(find)
-    tab.chosen.choose(("trial",))
-    other.setFocus()
-    QTest.keyClick(other, Qt.Key.Key_Delete)
-    assert estate.workspace.commands.running == ()
-    QTest.keyClick(other, Qt.Key.Key_F, CTRL)
-    assert field.hasFocus()
-    tab.graph.setFocus()
-    QTest.keyClick(tab.graph, Qt.Key.Key_F, CTRL)
-    assert tab.toolbar.search.hasFocus()
-
-
-def test_a_right_click_chooses_first(tab: SnapshotsTab) -> None:
-    tab.chosen.choose(("before",))
-    entries = [action.objectName() for action in tab.context_menu().actions() if action.objectName()]
-    assert entries == ["snapshot.revert", "snapshot.rename", "snapshot.delete"]
-    tab.chosen.choose(("before", "trial"))
-    entries = [action.objectName() for action in tab.context_menu().actions() if action.objectName()]
-    assert entries == ["snapshot.delete"]
-    tab.chosen.choose(())
-    assert tab.toolbar.take in tab.context_menu().actions()
-
-
 # ---- filter ---------------------------------------------------------------------------------------------------
 
 
@@ -399,14 +234,14 @@ def test_the_filter_dims_cards_and_drops_rows(tab: SnapshotsTab) -> None:
     QTest.keyClick(tab.toolbar.search, Qt.Key.Key_Return)
     dimmed = {ref for ref, card in tab.graph.graph.cards.items() if card.is_marked("dimmed")}
     assert dimmed == {"installed", "before", "nightly22", "nightly21", "quiet"}
-    assert tab.chosen.refs == ("trial",)
+    assert chosen(tab) == ["trial"]
     QTest.keyClick(tab.toolbar.search, Qt.Key.Key_Return)
-    assert tab.chosen.refs == ("second",)
+    assert chosen(tab) == ["second"]
     assert tab.footer.summary.text().startswith("2 of 7 snapshots")
     tab.show_view("list")
-    assert set(tab.list.rows.refs) == {"trial", "second"}
+    assert set(tab.list.rows.shown_keys()) == {"trial", "second"}
     tab.toolbar.search.clear()
-    assert len(tab.list.rows.refs) == 7
+    assert len(tab.list.rows.shown_keys()) == 7
     tab.show_view("graph")
     assert not any(card.is_marked("dimmed") for card in tab.graph.graph.cards.values())
 
@@ -419,13 +254,13 @@ def test_the_view_and_the_details_are_remembered(open_tab: OpenTab, estate: Esta
     tab.chosen.choose(("before", "trial"))
     tab.show_view("list")
     rows = {index.row() for index in tab.list.selectionModel().selectedRows()}
-    assert {tab.list.rows.refs[row] for row in rows} == {"before", "trial"}
+    assert {tab.list.rows.shown_keys()[row] for row in rows} == {"before", "trial"}
     tab.toolbar.details.setChecked(False)
     assert not tab.details.isVisible()
     again = open_tab(estate)
     assert again.views.currentWidget() is again.list
     assert not again.details.isVisible()
-    assert len(again.list.rows.refs) == 7
+    assert len(again.list.rows.shown_keys()) == 7
 
 
 def test_the_theme_changes_the_lines(tab: SnapshotsTab, qapp: QApplication) -> None:
@@ -435,96 +270,3 @@ def test_the_theme_changes_the_lines(tab: SnapshotsTab, qapp: QApplication) -> N
     assert lines["now"].pen().color().name() == theme.current().accent != before
     assert lines["now"].pen().widthF() == 2.5
     assert lines["trial"].pen().widthF() == 1.5
-
-
-# ---- details --------------------------------------------------------------------------------------------------
-
-
-def test_details_of_one(tab: SnapshotsTab) -> None:
-    tab.chosen.choose(("before",))
-    facts = {what: plain(value) for what, value in tab.details.facts.facts()}
-    assert facts["Type"] == "Disks and memory"
-    assert facts["Consistency"] == "One instant, 2 disks, RAM"
-    assert facts["Guest paused"] == "14 ms"
-    assert facts["Size"] == "2.1 GiB own, 9 GiB shared"
-    assert facts["Chain depth"] == "2 of 30"
-    assert facts["Made by"] == "By hand"
-    assert facts["State then"] == "Running"
-
-
-def test_details_of_several_and_of_none(tab: SnapshotsTab) -> None:
-    tab.chosen.choose(("before", "nightly22"))
-    assert tab.details.title.text() == "2 snapshots selected"
-    facts = dict(tab.details.facts.facts())
-    assert plain(facts["Total size"]) == "3.1 GiB own"
-    assert facts["Made by"] == "1 by a schedule, 1 by hand"
-    tab.chosen.choose(())
-    facts = dict(tab.details.facts.facts())
-    assert facts["Snapshots"] == "7, 2 scheduled"
-    assert facts["Chain depth"] == "4 of 30"
-
-
-async def test_f2_edits_the_name_where_it_stands(open_tab: OpenTab, estate: Estate) -> None:
-    tab = open_tab(estate)
-    await until(tab.window().isActiveWindow)
-    tab.graph.setFocus()
-    tab.chosen.choose(("before",))
-    press(tab, Qt.Key.Key_F2)
-    await until(tab.details.name.is_editing)
-    tab.details.name.editor.set_words("After all")
-    QTest.keyClick(tab.details.name.editor, Qt.Key.Key_Return)
-    await until(lambda: estate.engine.calls)
-    assert estate.engine.calls == [("VM.set_name_label", ("before", "After all"))]
-
-
-async def test_a_name_that_is_refused_goes_back(open_tab: OpenTab, estate: Estate) -> None:
-    estate.engine.answer("VM.set_name_label", Failure("HANDLE_INVALID", "VM", "before"))
-    tab = open_tab(estate)
-    tab.chosen.choose(("before",))
-    tab.details.edit_name()
-    tab.details.name.editor.set_words("After all")
-    QTest.keyClick(tab.details.name.editor, Qt.Key.Key_Return)
-    (await opened(ErrorDialog)).reject()
-    assert tab.details.name.text() == "Before upgrade 16"
-
-
-def test_typing_is_not_disturbed_by_the_feed(tab: SnapshotsTab, estate: Estate) -> None:
-    tab.chosen.choose(("before",))
-    tab.details.edit_name()
-    tab.details.name.editor.set_words("half a na")
-    estate.engine.change(VM, "before", name_description="other")
-    assert tab.details.name.is_editing()
-    assert tab.details.name.editor.words() == "half a na"
-    assert tab.details.description.text() == "other"
-    tab.chosen.choose(("trial",))
-    assert not tab.details.name.is_editing()
-    assert tab.details.name.text() == "Trial of replica"
-    assert estate.engine.calls == []
-
-
-async def test_the_screen_comes_in_the_background_and_opens_large(open_tab: OpenTab, estate: Estate) -> None:
-    tab = open_tab(estate)
-    assert not tab.details.picture.has_image()
-    tab.chosen.choose(("before",))
-    await until(tab.details.picture.has_image)
-    assert tab.pictures.thumbnail("blob-before") is not None
-    QTest.mouseClick(tab.details.picture, LEFT)
-    (await opened(ScreenDialog)).close()
-
-
-async def test_a_screen_that_is_missing_leaves_the_placeholder(open_tab: OpenTab, estate: Estate) -> None:
-    del estate.engine.blobs["blob-before"]
-    estate.engine.blobs["blob-trial"] = b"no picture"
-    tab = open_tab(estate)
-    tab.chosen.choose(("before",))
-    await until(lambda: {"blob-before", "blob-trial"} <= tab.pictures._missing)
-    assert not tab.details.picture.has_image()
-    assert tab.pictures.thumbnail("blob-trial") is None
-
-
-def test_sizes_follow_the_disks(tab: SnapshotsTab, estate: Estate) -> None:
-    tab.chosen.choose(("trial",))
-    ref = next(ref for ref, vdi in estate.cache.all(VDI).items() if vdi.location == "image-9")
-    estate.engine.change(VDI, ref, physical_utilisation=5 * GIB)
-    assert "own" in dict(tab.details.facts.facts())["Size"]
-    assert plain(tab.footer.summary.text()).split(" · ")[1] != "15.6 GiB"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 import shiboken6
@@ -11,6 +12,7 @@ from PySide6.QtWidgets import QApplication, QMainWindow
 
 from tests.ui.snapshots.estate import Estate, branching
 from ui.base import motion, theme
+from ui.base.workspace import Workspace
 from ui.snapshots.tab import SnapshotsTab
 
 
@@ -29,7 +31,14 @@ def estate(qapp: QApplication, tmp_path: Path) -> Estate:
     return branching(tmp_path)
 
 
-OpenTab = Callable[[Estate], SnapshotsTab]
+class Shown(Protocol):
+    """What a tab can be opened on."""
+
+    workspace: Workspace
+    vm: str
+
+
+OpenTab = Callable[[Shown], SnapshotsTab]
 
 
 @pytest.fixture
@@ -38,7 +47,7 @@ def open_tab(qapp: QApplication) -> Iterator[OpenTab]:
     collector takes apart while Qt still paints it is the end of the program."""
     windows: list[QMainWindow] = []
 
-    def make(estate: Estate) -> SnapshotsTab:
+    def make(estate: Shown) -> SnapshotsTab:
         window = QMainWindow()
         windows.append(window)
         made = SnapshotsTab(estate.workspace)

@@ -12,9 +12,9 @@ D = TypeVar("D", bound=QDialog)
 _PATIENCE = 4000
 
 
-async def until(holds: Callable[[], object]) -> None:
-    """Let the loop go on until something holds. :raise AssertionError: it never does."""
-    for _ in range(_PATIENCE):
+async def until(holds: Callable[[], object], patience: int = _PATIENCE) -> None:
+    """Let the loop go on until something holds, so many turns at most. :raise AssertionError: it never does."""
+    for _ in range(patience):
         if holds():
             return
         await asyncio.sleep(0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from PySide6.QtGui import QGuiApplication
 
 from app.api import VM
@@ -9,6 +11,7 @@ from ui.base.commands import ENABLED, Command, CommandState, Selection, disabled
 from ui.base.workspace import Workspace
 from ui.machines import power
 from ui.machines.delete_vm import can_delete, delete
+from ui.machines.new_vm_wizard import can_make_vm, new_vm
 from ui.machines.properties import can_show_properties, show_properties
 
 
@@ -24,70 +27,31 @@ def can_copy_uuid(workspace: Workspace, selection: Selection) -> CommandState:
     return ENABLED if some else disabled("Choose a VM first.")
 
 
+#: id after "vm.", title, icon, shortcut, what it does, when it can
+_POWER: Final = (
+    ("start", "&Start", "play", "Ctrl+B", power.start, power.can_start),
+    ("shutdown", "Sh&ut Down", "power", "Ctrl+E", power.shut_down, power.can_shut_down),
+    ("reboot", "&Reboot", "restart", "Ctrl+R", power.reboot, power.can_reboot),
+    ("suspend", "Su&spend", "suspend", "Ctrl+Y", power.suspend, power.can_suspend),
+    ("resume", "R&esume", "resume", "Ctrl+Shift+Y", power.resume, power.can_resume),
+    ("pause", "&Pause", "pause", "", power.pause, power.can_pause),
+    ("unpause", "U&npause", "resume", "", power.unpause, power.can_unpause),
+    ("force_shutdown", "&Force Shut Down…", "force-stop", "", power.force_shut_down, power.can_force_shut_down),
+    ("force_reboot", "Force Re&boot…", "force-restart", "", power.force_reboot, power.can_force_reboot),
+)
+_OTHERS: Final = (
+    ("new", "&New VM…", "plus", "Ctrl+N", new_vm, can_make_vm),
+    ("delete", "&Delete VM…", "delete", "", delete, can_delete),
+    ("properties", "P&roperties…", "settings", "Alt+Return", show_properties, can_show_properties),
+    ("copy_uuid", "Copy &UUID", "copy", "", copy_uuid, can_copy_uuid),
+)
+
+
 def register(workspace: Workspace) -> None:
     """Register the commands of VMs. Deleting has no shortcut of its own: the tree binds Del to it."""
-    workspace.commands.add(*_power_commands(), *_other_commands())
-
-
-def _power_commands() -> list[Command]:
-    return [
-        Command(id="vm.start", title="&Start", icon="play", shortcut="Ctrl+B", run=power.start, state=power.can_start),
-        Command(
-            id="vm.shutdown",
-            title="Sh&ut Down",
-            icon="power",
-            shortcut="Ctrl+E",
-            run=power.shut_down,
-            state=power.can_shut_down,
-        ),
-        Command(
-            id="vm.reboot", title="&Reboot", icon="restart", shortcut="Ctrl+R", run=power.reboot, state=power.can_reboot
-        ),
-        Command(
-            id="vm.suspend",
-            title="Su&spend",
-            icon="suspend",
-            shortcut="Ctrl+Y",
-            run=power.suspend,
-            state=power.can_suspend,
-        ),
-        Command(
-            id="vm.resume",
-            title="R&esume",
-            icon="resume",
-            shortcut="Ctrl+Shift+Y",
-            run=power.resume,
-            state=power.can_resume,
-        ),
-        Command(id="vm.pause", title="&Pause", icon="pause", run=power.pause, state=power.can_pause),
-        Command(id="vm.unpause", title="U&npause", icon="resume", run=power.unpause, state=power.can_unpause),
-        Command(
-            id="vm.force_shutdown",
-            title="&Force Shut Down…",
-            icon="force-stop",
-            run=power.force_shut_down,
-            state=power.can_force_shut_down,
-        ),
-        Command(
-            id="vm.force_reboot",
-            title="Force Re&boot…",
-            icon="force-restart",
-            run=power.force_reboot,
-            state=power.can_force_reboot,
-        ),
-    ]
-
-
-def _other_commands() -> list[Command]:
-    return [
-        Command(id="vm.delete", title="&Delete VM…", icon="delete", run=delete, state=can_delete),
-        Command(
-            id="vm.properties",
-            title="P&roperties…",
-            icon="settings",
-            shortcut="Alt+Return",
-            run=show_properties,
-            state=can_show_properties,
-        ),
-        Command(id="vm.copy_uuid", title="Copy &UUID", icon="copy", run=copy_uuid, state=can_copy_uuid),
-    ]
+    workspace.commands.add(
+        *(
+            Command(id=f"vm.{name}", title=title, icon=icon, shortcut=shortcut, run=run, state=state)
+            for name, title, icon, shortcut, run, state in (*_POWER, *_OTHERS)
+        )
+    )

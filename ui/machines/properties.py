@@ -13,6 +13,7 @@ from ui.base.commands import ENABLED, CommandState, Selection, disabled
 from ui.base.dialogs import GAP, GROUP, Dialog, ask, label
 from ui.base.workspace import Workspace
 from ui.machines.facts import the_host
+from ui.machines.hardware import set_cpus, set_memory
 from ui.machines.reasons import why_not_states
 
 MIB = 1024**2
@@ -72,21 +73,6 @@ async def save(session: Session, ref: Ref[VM], vm: VM, wanted: Wanted) -> None:
         await session.set(VM, ref, name_description=wanted.description)
     if wanted.name != vm.name_label:
         await session.set(VM, ref, name_label=wanted.name)
-
-
-async def set_cpus(session: Session, ref: Ref[VM], cpus: int, most_now: int) -> None:
-    """Set both numbers in the order that keeps the number at startup within the maximum."""
-    if cpus > most_now:
-        await session.VM.set_VCPUs_max(ref, cpus)
-        await session.VM.set_VCPUs_at_startup(ref, cpus)
-    else:
-        await session.VM.set_VCPUs_at_startup(ref, cpus)
-        await session.VM.set_VCPUs_max(ref, cpus)
-
-
-async def set_memory(session: Session, ref: Ref[VM], memory: int) -> None:
-    """Give it this much memory, in bytes: no ballooning, so all limits agree."""
-    await session.VM.set_memory_limits(ref, memory, memory, memory, memory)
 
 
 def host_cpus(cache: ObjectCache) -> int:

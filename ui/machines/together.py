@@ -121,5 +121,6 @@ class OutcomeDialog(Dialog):
         self.table.setModel(model)
         self.table.setColumnWidth(0, 200)
         self.table.horizontalHeader().setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
-        self.table.setMinimumSize(560, min(320, 40 + 30 * len(failed)))
+        self.table.setMinimumWidth(560)
+        self.table.setFixedHeight(min(320, 48 + 28 * len(failed)))
         self.content.addWidget(self.table, 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QEvent
@@ -13,11 +14,15 @@ from PySide6.QtWidgets import QApplication, QDialog, QWidget
 from app.api import VMPowerState
 from tests.ui.machines.world import CHINESE_NAME, LONG_NAME, World, billing_db, make_world
 from ui.base import theme
+from ui.base.wizard import Wizard
+from ui.machines.creation import Source
 from ui.machines.delete_vm import DeleteDialog, deletable, doomed
 from ui.machines.general_tab import GeneralTab
+from ui.machines.new_vm_wizard import NewVmWizard
 from ui.machines.power import force_dialog
 from ui.machines.properties import PropertiesDialog
 from ui.machines.states import machines
+from ui.machines.together import Outcome, OutcomeDialog
 
 Shot = Callable[[World], QWidget]
 
@@ -68,6 +73,43 @@ def properties(world: World) -> QWidget:
     return PropertiesDialog(world.vm(ref), 8, 16 * 2**30)
 
 
+def _wizard(world: World, source: Source, page: int) -> QWidget:
+    wizard = NewVmWizard(world.workspace)
+    wizard.source.cards[source].setChecked(True)
+    wizard.source.isos.table.selectRow(1)
+    wizard.go_to(page)
+    return wizard
+
+
+def image_refused(world: World) -> QWidget:
+    wizard = NewVmWizard(world.workspace)
+    wizard.source.cards["image"].setChecked(True)
+    picker = wizard.source.image
+    picker.path.blockSignals(True)
+    picker.path.setText("/srv/images/overlay-of-something-else.qcow2")
+    picker.verdict.say("It builds on another file, /srv/images/base.qcow2, which could be anything.", "bad")
+    picker.verdict.show()
+    return wizard
+
+
+def outcome(world: World) -> QWidget:
+    failed = [
+        Outcome("1", "web-01", "It is running already."),
+        Outcome("2", LONG_NAME, "The storage is full. 2 GiB are free and 8.2 GiB are needed.", Exception()),
+    ]
+    return OutcomeDialog("Start", 5, failed)
+
+
+WIZARDS: dict[str, tuple[Source, int]] = {
+    "wizard-source": ("sample", 0),
+    "wizard-source-iso": ("iso", 0),
+    "wizard-name": ("sample", 1),
+    "wizard-hardware": ("iso", 2),
+    "wizard-disks": ("iso", 3),
+    "wizard-disks-sample": ("sample", 3),
+    "wizard-network": ("iso", 4),
+    "wizard-finish": ("iso", 5),
+}
 SHOTS: dict[str, Shot] = {
     "general": general,
     "general-small": general_small,
@@ -76,6 +118,9 @@ SHOTS: dict[str, Shot] = {
     "delete": delete,
     "force": force,
     "properties": properties,
+    "outcome": outcome,
+    "wizard-image-refused": image_refused,
+    **{name: partial(_wizard, source=source, page=page) for name, (source, page) in WIZARDS.items()},
 }
 
 
@@ -85,10 +130,11 @@ def take(app: QApplication, folder: Path, names: list[str]) -> None:
         for name in names or SHOTS:
             with tempfile.TemporaryDirectory() as settings:
                 widget = SHOTS[name](make_world(Path(settings)))
-                if isinstance(widget, QDialog):
+                if isinstance(widget, QDialog) and not isinstance(widget, Wizard):
                     widget.adjustSize()
                 widget.show()
                 app.processEvents()
+                app.sendPostedEvents(None, QEvent.Type.DeferredDelete)
                 widget.grab().save(str(folder / f"{name}-{chosen.value}.png"))
                 widget.close()
                 widget.deleteLater()

@@ -1,0 +1,1 @@
+"""The New VM wizard, a module for each question."""

@@ -1,0 +1,55 @@
+"""Where new disks may go: the repositories for disks, and the choice between them."""
+
+from __future__ import annotations
+
+from PySide6.QtWidgets import QComboBox, QWidget
+
+from app.api import SR, Pool, Ref
+from app.client import ObjectCache
+from ui.base import icons
+from ui.base.sizes_and_dates import size
+from ui.base.text import tooltip
+
+
+def disk_repositories(cache: ObjectCache) -> list[tuple[Ref[SR], SR]]:
+    """The repositories that take disks, the pool's default first, then by name."""
+    pool = cache.one(Pool)
+    default = pool[1].default_SR if pool is not None else ""
+    found = [(ref, sr) for ref, sr in cache.all(SR).items() if "iso" not in (sr.type, sr.content_type)]
+    return sorted(found, key=lambda item: (item[0] != default, item[1].name_label.casefold()))
+
+
+def iso_repositories(cache: ObjectCache) -> list[tuple[Ref[SR], SR]]:
+    """The repositories of ISOs, by name."""
+    found = [(ref, sr) for ref, sr in cache.all(SR).items() if sr.type == "iso"]
+    return sorted(found, key=lambda item: item[1].name_label.casefold())
+
+
+def free_space(sr: SR) -> int | None:
+    """Bytes free in a repository; None where that is not known."""
+    if sr.physical_size <= 0 or sr.physical_utilisation < 0:
+        return None
+    return max(0, sr.physical_size - sr.physical_utilisation)
+
+
+class RepositoryChoice(QComboBox):
+    """Chooses a repository for a disk; each entry says how much is free."""
+
+    def __init__(self, cache: ObjectCache, name: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setAccessibleName(name)
+        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.setMinimumContentsLength(16)
+        for ref, sr in disk_repositories(cache):
+            free = free_space(sr)
+            words = sr.name_label if free is None else f"{sr.name_label} · {size(free)} free"
+            self.addItem(icons.icon("sr-remote" if sr.shared else "sr-local"), words, ref)
+        self._describe()
+        self.currentIndexChanged.connect(self._describe)
+
+    def _describe(self) -> None:
+        self.setToolTip(tooltip(self.currentText()))
+
+    def ref(self) -> Ref[SR]:
+        """The chosen repository; the empty reference where there is none."""
+        return Ref(self.currentData() or "")

@@ -43,8 +43,8 @@ class GraphScene(QGraphicsScene):
 
         :param moving: whether things may be seen to go to their places.
         """
-        before, self.tree = self.tree, tree
         self._glide.finish()
+        before, self.tree = self.tree, tree
         self._drop(tree)
         self.now.set_content(now)
         fresh = self._add(tree, cards)
@@ -190,6 +190,7 @@ class _Glide:
         if self._movement.state() != QVariantAnimation.State.Stopped:
             self._movement.stop()
             self._step(1.0)
+        self._ways, self._fresh = {}, []
 
     def _step(self, value: object) -> None:
         part = float(value) if isinstance(value, float) else 1.0

@@ -7,6 +7,7 @@ from collections import OrderedDict
 
 from PySide6.QtCore import QObject, QSize, Signal
 from PySide6.QtGui import QImage
+from shiboken6 import isValid
 
 from app.api import ConnectionLost, Failure, Ref
 from ui.base.workspace import Workspace
@@ -69,6 +70,8 @@ class Pictures(QObject):
             made = None  # a card without a picture says enough
         finally:
             self._loading.discard(blob)
+        if not isValid(self):
+            return  # the tab went meanwhile
         if made is None:
             self._missing.add(blob)
             return

@@ -92,6 +92,18 @@ def test_cards_move_when_motion_is_wanted_and_arrive(open_tab: OpenTab, estate: 
     assert tab.graph.graph.tree is not None
 
 
+def test_a_change_during_a_movement_leaves_nothing_behind(open_tab: OpenTab, estate: Estate) -> None:
+    motion.set_reduced(False)
+    tab = open_tab(estate)
+    estate.snapshot("new", parent="nightly22", hours=0)
+    estate.drop("new", "quiet")
+    estate.snapshot("other", parent="trial", hours=0)
+    scene = tab.graph.graph
+    scene._glide.finish()
+    assert set(scene.cards) == set(scene._lines) - {"now"} == set(tab.subject.shown)
+    assert scene.cards["other"].opacity() == 1
+
+
 def test_a_small_graph_is_shown_whole_and_a_large_one_from_now(
     open_tab: OpenTab, estate: Estate, qapp: QApplication, tmp_path: Path
 ) -> None:

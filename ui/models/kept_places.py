@@ -56,7 +56,10 @@ class KeptPlaces(QObject):
         view.selectionModel().select(chosen, _Select.ClearAndSelect | _Select.Rows)
         current = self._index_of(self._current)
         if current.isValid():
+            follows = view.hasAutoScroll()
+            view.setAutoScroll(False)  # else what it stands in would be unfolded
             view.selectionModel().setCurrentIndex(current, _Select.NoUpdate)
+            view.setAutoScroll(follows)
         view.verticalScrollBar().setValue(self._scrolled)
 
 

@@ -138,7 +138,7 @@ def affected(cache: ObjectCache, delta: Delta) -> set[Key] | None:
     """The objects whose rows a delta may have changed; None: all of them, since something they stand on changed."""
     found: set[Key] = set()
     for cls, ref in delta.added | delta.removed | delta.changed:
-        came_or_went = (cls, ref) not in delta.changed
+        came_or_went = (cls, ref) in delta.added or (cls, ref) in delta.removed  # maybe changed in the same batch
         if cls in ("pool", "host", "SR", "PBD") and came_or_went:
             return None
         if any(_differs(cache, delta, cls, ref, record, name) for record, name in _HOMES.get(cls, ())):

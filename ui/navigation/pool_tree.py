@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from PySide6.QtCore import QItemSelectionModel, QModelIndex, QPersistentModelIndex, QRect, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QItemSelectionModel, QModelIndex, QPersistentModelIndex, QRect, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QContextMenuEvent, QFontMetrics, QKeyEvent, QMouseEvent, QPainter
 from PySide6.QtWidgets import QLineEdit, QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
@@ -46,7 +46,7 @@ class PoolTree(TreeView):
         self._workspace = workspace
         self._menus = menus
         self._selection: Selection = ()
-        self._filling = False
+        self._quiet = False
         self._folded_before_search: list[Key] | None = None
         shown = workspace.settings.get(DEFAULT_TEMPLATES, False)
         self.pool = PoolTreeModel(workspace.cache, default_templates=shown, parent=self)
@@ -83,6 +83,7 @@ class PoolTree(TreeView):
         """Show only what has one of the words, all unfolded; "" brings back what was unfolded before."""
         if words and self._folded_before_search is None:
             self._folded_before_search = self.folded()
+        self._quiet = True
         self.pool.set_filter(words)
         if words:
             self.expandAll()
@@ -90,6 +91,8 @@ class PoolTree(TreeView):
             self._fold(self._folded_before_search)
             self._folded_before_search = None
         self._choose_again()
+        self._quiet = False
+        self._tell()
 
     def folded(self) -> list[Key]:
         """The objects whose children are hidden."""
@@ -121,6 +124,13 @@ class PoolTree(TreeView):
             self.setCurrentIndex(self.pool.index(0, 0))
 
     # ---- keyboard and mouse -----------------------------------------------------------------------------------
+
+    def event(self, event: QEvent) -> bool:
+        """Claim the keys that are shortcuts elsewhere in the window while the keyboard is in the tree."""
+        if isinstance(event, QKeyEvent) and event.type() == QEvent.Type.ShortcutOverride and _is_own(event):
+            event.accept()
+            return True
+        return super().event(event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         key, plain = event.key(), event.modifiers() == Qt.KeyboardModifier.NoModifier
@@ -170,11 +180,11 @@ class PoolTree(TreeView):
     # ---- inside -----------------------------------------------------------------------------------------------
 
     def _follow(self, delta: Delta) -> None:
-        self._filling = self.pool.rowCount() == 0
+        was_empty = self._quiet = self.pool.rowCount() == 0
         self.pool.apply(delta)
-        if self._filling and self.pool.rowCount():
-            self._filling = False
+        if was_empty:
             self.restore()
+            self._quiet = False
             self._tell()
 
     def _setting_changed(self, key: str) -> None:
@@ -182,7 +192,7 @@ class PoolTree(TreeView):
             self.pool.set_default_templates(self._workspace.settings.get(DEFAULT_TEMPLATES, False))
 
     def _tell(self) -> None:
-        if self._filling:
+        if self._quiet:
             return
         keys = {key for index in self.selectionModel().selectedRows() if (key := self.pool.key(index)) is not None}
         if not keys:
@@ -197,13 +207,15 @@ class PoolTree(TreeView):
             self.chosen.emit()
 
     def _choose_again(self) -> None:
-        """After a search: choose what was chosen, where it is shown."""
+        """After a search: choose what was chosen, where it is shown; what is folded stays so."""
+        self.setAutoScroll(False)
         indexes = [index for key in self._selection if (index := self.pool.index_of(key)).isValid()]
         if indexes and not self.selectionModel().hasSelection():
             for place, index in enumerate(indexes):
                 how = _Select.SelectCurrent if place else _Select.ClearAndSelect
                 self.selectionModel().setCurrentIndex(index, how)
-        if self.currentIndex().isValid():
+        self.setAutoScroll(True)
+        if not self.visualRect(self.currentIndex()).isEmpty():
             self.scrollTo(self.currentIndex())
 
     def _rename(self, key: Key, name: str) -> None:
@@ -240,6 +252,11 @@ def existing(wanted: tuple[str, ...], ids: tuple[str, ...]) -> list[str]:
         if command in ids or (command == "-" and kept and kept[-1] != "-"):
             kept.append(command)
     return kept[:-1] if kept and kept[-1] == "-" else kept
+
+
+def _is_own(event: QKeyEvent) -> bool:
+    plain = event.modifiers() == Qt.KeyboardModifier.NoModifier
+    return plain and event.key() in (Qt.Key.Key_F2, Qt.Key.Key_Delete)
 
 
 def _key(word: str) -> Key | None:

@@ -9,7 +9,7 @@ from PySide6.QtCore import QSize, Qt, QTimer, Signal
 from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QStatusBar, QToolButton, QWidget
 
 from ui.base import fonts, icons
-from ui.base.dialogs import GAP, IconLabel, label
+from ui.base.dialogs import GAP, IconLabel
 from ui.base.failures import explain
 from ui.base.history import Entry
 from ui.base.sizes_and_dates import count, duration
@@ -79,11 +79,9 @@ class StatusBar(QStatusBar):
     def _right(self) -> QWidget:
         made = QWidget()
         row = QHBoxLayout(made)
-        row.setContentsMargins(0, 0, 8, 0)
-        row.setSpacing(2)
-        for place, (what, button) in enumerate(self._counts.items()):
-            if place:
-                row.addWidget(label("·"))
+        row.setContentsMargins(0, 0, 10, 0)
+        row.setSpacing(4)
+        for what, button in self._counts.items():
             button.clicked.connect(lambda _on=False, what=what: self.clicked.emit(what))
             row.addWidget(button)
         return made

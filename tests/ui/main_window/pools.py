@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
@@ -27,6 +28,7 @@ from app.api import (
     VMOperation,
     VMPowerState,
     class_of,
+    classes,
 )
 from app.api.enums import SROperation, VBDOperation
 from tests.support.fake_session import FakeEngine
@@ -240,3 +242,24 @@ def large_pool(engine: FakeEngine, machines: int = 3000) -> None:
     empty_pool(engine)
     states = (VMPowerState.Running, VMPowerState.Halted, VMPowerState.Halted, VMPowerState.Suspended)
     put_all(engine, ((f"OpaqueRef:vm{n}", machine(f"vm-{n}", states[n % 4])) for n in range(machines)))
+
+
+def nothing() -> EventBatch:
+    """A batch without events: as a complete one it says that everything is gone."""
+    return EventBatch(events=(), valid_ref_counts={}, token="1,0")
+
+
+def everything(engine: FakeEngine) -> EventBatch:
+    """All objects of an engine, as a client hears of them first."""
+    events = tuple(
+        Event(id="1", timestamp="0", cls=name, operation=EventOperation.add, ref=ref, snapshot=record)
+        for name, declared in classes().items()
+        for ref, record in engine.cache.all(declared.record).items()
+    )
+    return EventBatch(events=events, valid_ref_counts={}, token="1,0")
+
+
+async def settled() -> None:
+    """Wait until the calls that were begun have been answered; the fake engine takes one turn of the loop for each."""
+    for _ in range(10):
+        await asyncio.sleep(0)

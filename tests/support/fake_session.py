@@ -42,7 +42,7 @@ class FakeEngine:
         self._answers[method] = answer
 
     def hold(self, method: str) -> asyncio.Event:
-        """Leave tasks of this message pending until the answer is set."""
+        """Leave calls and tasks of this message pending until the answer is set."""
         self.held[method] = asyncio.Event()
         return self.held[method]
 
@@ -82,6 +82,8 @@ class FakeEngine:
         self.calls.append((method, tuple(params)))
         await asyncio.sleep(0)
         if not method.startswith("Async."):
+            if method in self.held:
+                await self.held[method].wait()
             return self._answer(method, params)
         task = new_ref()
         self.put(Task(name_label=method), task)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import PurePath
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 
 from app.api import ConnectionLost, Failure
@@ -18,7 +18,7 @@ from ui.widgets.notice import Notice
 
 _KINDS = "Disk images (*.qcow2 *.qcow *.img *.raw *.vmdk *.vhd *.vhdx);;All files (*)"
 #: typing a path is followed after a breath
-_BREATH_SECONDS = 0.3
+_BREATH_MS = 300
 
 
 class ImagePicker(QWidget):
@@ -30,6 +30,10 @@ class ImagePicker(QWidget):
         super().__init__(parent)
         self._workspace = workspace
         self._looking: asyncio.Task[None] | None = None
+        self._pause = QTimer(self)
+        self._pause.setSingleShot(True)
+        self._pause.setInterval(_BREATH_MS)
+        self._pause.timeout.connect(self._begin)
         self._refusal = ""
         self.facts: dict[str, str] = {}
         self.path = QLineEdit()
@@ -68,21 +72,22 @@ class ImagePicker(QWidget):
         """What is missing, or why the file is refused."""
         if not self.chosen():
             return "Choose a disk image."
-        if self._looking is not None:
+        if self._looking is not None or self._pause.isActive():
             return "The disk image is being looked at."
         return self._refusal
 
     def _typed(self) -> None:
-        if self._looking is not None:
-            self._looking.cancel()
-        self._looking, self.facts, self._refusal = None, {}, ""
+        self.stop()
+        self.facts, self._refusal = {}, ""
         self.verdict.hide()
         if self.chosen():
-            self._looking = self._workspace.spawn(self._look(self.chosen()), "Looking at the disk image")
+            self._pause.start()
         self.changed.emit()
 
+    def _begin(self) -> None:
+        self._looking = self._workspace.spawn(self._look(self.chosen()), "Looking at the disk image")
+
     async def _look(self, path: str) -> None:
-        await asyncio.sleep(_BREATH_SECONDS)
         try:
             self.facts = dict(await self._workspace.session.VDI.inspect_file(path))
             self._refusal = ""
@@ -105,7 +110,8 @@ class ImagePicker(QWidget):
             self.path.setText(chosen[0])
 
     def stop(self) -> None:
-        """Look no more: the wizard goes."""
+        """Look no more: another path is typed, or the wizard goes."""
+        self._pause.stop()
         if self._looking is not None:
             self._looking.cancel()
             self._looking = None

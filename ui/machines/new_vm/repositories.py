@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from PySide6.QtWidgets import QComboBox, QWidget
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QPaintEvent
+from PySide6.QtWidgets import QComboBox, QStyle, QStyleOptionComboBox, QStylePainter, QWidget
 
 from app.api import SR, Pool, Ref
 from app.client import ObjectCache
 from ui.base import icons
 from ui.base.sizes_and_dates import size
 from ui.base.text import tooltip
+
+_NAME = Qt.ItemDataRole.UserRole + 1
+_ICON_GAP = 8
 
 
 def disk_repositories(cache: ObjectCache) -> list[tuple[Ref[SR], SR]]:
@@ -33,7 +38,7 @@ def free_space(sr: SR) -> int | None:
 
 
 class RepositoryChoice(QComboBox):
-    """Chooses a repository for a disk; each entry says how much is free."""
+    """Chooses a repository for a disk; each entry says how much is free. Where that does not fit the name is shown."""
 
     def __init__(self, cache: ObjectCache, name: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -44,6 +49,7 @@ class RepositoryChoice(QComboBox):
             free = free_space(sr)
             words = sr.name_label if free is None else f"{sr.name_label} · {size(free)} free"
             self.addItem(icons.icon("sr-remote" if sr.shared else "sr-local"), words, ref)
+            self.setItemData(self.count() - 1, sr.name_label, _NAME)
         self._describe()
         self.currentIndexChanged.connect(self._describe)
 
@@ -53,3 +59,17 @@ class RepositoryChoice(QComboBox):
     def ref(self) -> Ref[SR]:
         """The chosen repository; the empty reference where there is none."""
         return Ref(self.currentData() or "")
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        option = QStyleOptionComboBox()
+        self.initStyleOption(option)
+        style, part = QStyle.ComplexControl.CC_ComboBox, QStyle.SubControl.SC_ComboBoxEditField
+        room = self.style().subControlRect(style, option, part, self).width() - option.iconSize.width() - _ICON_GAP
+        metrics = self.fontMetrics()
+        if metrics.horizontalAdvance(option.currentText) > room:
+            name = str(self.currentData(_NAME) or "")
+            option.currentText = metrics.elidedText(name, Qt.TextElideMode.ElideRight, room)
+        painter = QStylePainter(self)
+        painter.drawComplexControl(style, option)
+        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
+        painter.end()

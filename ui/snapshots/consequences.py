@@ -16,25 +16,37 @@ LOST, STAYS, TELLS = "alert-attention", "alert-good", "alert-info"
 _ON = (VMPowerState.Running, VMPowerState.Paused)
 
 
-def of_revert(cache: ObjectCache, snapshot: str, now: datetime | None = None) -> list[Consequence]:
-    """What a revert to this snapshot brings about."""
+def of_revert(
+    cache: ObjectCache, snapshot: str, *, kept: bool | None = None, now: datetime | None = None
+) -> list[Consequence]:
+    """What a revert to this snapshot brings about.
+
+    :param kept: whether the current state is kept in a snapshot first; None, where that is not decided yet, gives the
+        short form for a narrow column.
+    """
     record = cache.get(VM, snapshot)
     if record is None:
         return []
-    found: list[Consequence] = [(LOST, _lost(record, now))]
+    found: list[Consequence] = [_changes(record, kept, now)]
     vm = cache.get(VM, record.snapshot_of)
     if vm is not None:
         found += _of_guest(vm)
         found += _of_disks(cache, vm, record)
     found.append((TELLS, _afterwards(record)))
     found.append((STAYS, "All snapshots stay" if vm is None or len(vm.snapshots) < 2 else "All other snapshots stay"))
+    if kept is None:
+        found.append((STAYS, "The current state is kept first, if you like"))
     return found
 
 
-def _lost(snapshot: VM, now: datetime | None) -> str:
-    moment = snapshot.snapshot_time
-    passed = duration(max(0.0, ((now or datetime.now(UTC)) - moment).total_seconds()))
-    return f"Changes since {date_and_time(moment)} ({passed}) are lost: disks, name and settings"
+def _changes(snapshot: VM, kept: bool | None, now: datetime | None) -> Consequence:
+    since = date_and_time(snapshot.snapshot_time)
+    if kept is None:
+        return LOST, f"Changes since {since} are lost"
+    passed = duration(max(0.0, ((now or datetime.now(UTC)) - snapshot.snapshot_time).total_seconds()))
+    if kept:
+        return STAYS, f"Changes since {since} ({passed}) leave the VM, and stay in a new snapshot"
+    return LOST, f"Changes since {since} ({passed}) are lost: disks, name and settings"
 
 
 def _of_guest(vm: VM) -> list[Consequence]:

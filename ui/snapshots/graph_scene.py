@@ -58,7 +58,7 @@ class GraphScene(QGraphicsScene):
                     item.setPos(place)
             self.draw_lines(tree.order)
         self._ink()
-        self.setSceneRect(self.bounds().adjusted(-MARGIN, -MARGIN, MARGIN, MARGIN))
+        self._make_room()
 
     def set_contents(self, cards: Mapping[str, CardContent], now: NowContent) -> None:
         """Say something else of the same nodes."""
@@ -67,6 +67,7 @@ class GraphScene(QGraphicsScene):
                 self.cards[key].set_content(content)
         if now != self.now.content:
             self.now.set_content(now)
+            self._make_room()
 
     def item(self, key: str) -> CardItem | BaseItem | NowItem:
         """The item of a node.
@@ -110,6 +111,9 @@ class GraphScene(QGraphicsScene):
             if self._ends.get(key) != ends:
                 self._ends[key] = ends
                 self._lines[key].setPath(elbow(start, end))
+
+    def _make_room(self) -> None:
+        self.setSceneRect(self.bounds().adjusted(-MARGIN, -MARGIN, MARGIN, MARGIN))
 
     def _drop(self, tree: Tree) -> None:
         for key in [key for key in self.cards if key not in tree.nodes]:

@@ -85,8 +85,13 @@ class GraphView(QGraphicsView):
         self._show_chosen()
 
     def set_contents(self, cards: Mapping[str, CardContent], now: NowContent) -> None:
-        """Say something else of the same tree."""
+        """Say something else of the same tree. Now, if it can be seen, is seen whole also when it has grown."""
+        begins = now.doing != self.graph.now.content.doing
         self.graph.set_contents(cards, now)
+        pill = self.graph.now.sceneBoundingRect()
+        if begins and self.mapToScene(self.viewport().rect()).boundingRect().intersects(pill):
+            self.zoom.adjust()
+            self.ensureVisible(pill, 4, 4)
         self._describe()
 
     def set_matching(self, refs: AbstractSet[str] | None) -> None:

@@ -13,7 +13,7 @@ from ui.snapshots.list_rows import AGE, COLUMNS, CREATED, NAME, SIZE, TAGS, TYPE
 from ui.snapshots.subject import Subject
 from ui.widgets.views import TableView
 
-_WIDTHS = {TYPE: 150, NAME: 200, CREATED: 156, AGE: 112, SIZE: 86, TAGS: 80}
+_WIDTHS = {TYPE: 152, NAME: 184, CREATED: 152, AGE: 104, SIZE: 82, TAGS: 64}
 _FLAGS = QItemSelectionModel.SelectionFlag
 
 

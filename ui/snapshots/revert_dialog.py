@@ -47,13 +47,14 @@ class RevertDialog(ConsequenceDialog):
         super().__init__(
             f"Revert {vm_name}?",
             f"{vm_name} goes back to “{record.name_label}”, taken {age(record.snapshot_time)}.",
-            of_revert(workspace.cache, snapshot),
+            (),
             body,
             primary="Revert",
             danger=True,
             parent=parent,
         )
         workspace.changed.connect(self._follow)
+        self.keep_current.toggled.connect(self._check)
         self._check()
 
     def wish(self) -> RevertWish:
@@ -64,7 +65,6 @@ class RevertDialog(ConsequenceDialog):
     def _follow(self, delta: Delta) -> None:
         if {("VM", self._vm), ("VM", self._snapshot)} & (delta.changed | delta.removed):
             self._check()
-            self.consequences.set(of_revert(self._cache, self._snapshot))
 
     def _check(self) -> None:
         self.set_problem(why_no_revert(self._cache, self._snapshot))
@@ -72,6 +72,7 @@ class RevertDialog(ConsequenceDialog):
         self.keep_current.setEnabled(not reason)
         self.keep_current.setToolTip(text.tooltip(reason))
         self.keep_current.setAccessibleDescription(reason)
+        self.consequences.set(of_revert(self._cache, self._snapshot, kept=self.wish().keep_current))
 
 
 def _start_words(snapshot: VM) -> str:

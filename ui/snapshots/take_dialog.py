@@ -65,6 +65,7 @@ class TakeDialog(Dialog):
 
     def __init__(self, workspace: Workspace, vm: str, parent: QWidget | None = None) -> None:
         self._cache, self._vm = workspace.cache, vm
+        self._reason = ""
         vm_name = words.name_of(workspace.cache, vm)
         super().__init__(f"Take a snapshot of {vm_name}", primary="Take Snapshot", parent=parent)
         self.name = QLineEdit(proposed_name(vm_name, datetime.now().astimezone()))
@@ -74,7 +75,7 @@ class TakeDialog(Dialog):
         self._lay_out_fields()
         self.name.selectAll()
         self.name.setFocus()
-        self.name.textChanged.connect(self._check)
+        self.name.textChanged.connect(self._check_name)
         done = QShortcut(QKeySequence("Ctrl+Return"), self)
         done.activated.connect(self._accept_if_possible)
         workspace.changed.connect(self._follow)
@@ -111,18 +112,22 @@ class TakeDialog(Dialog):
             self._check()
 
     def _check(self) -> None:
+        """What the engine allows now, and how things would be afterwards."""
         record = self._cache.get(VM, self._vm)
         allowed = record.allowed_operations if record is not None else frozenset()
-        reason = why_no_snapshot(self._cache, self._vm)
+        self._reason = why_no_snapshot(self._cache, self._vm)
         for mode, card in zip(MODES, self.cards, strict=True):
-            card.set_unavailable("" if mode.operation in allowed else reason or "Not possible now.")
+            card.set_unavailable("" if mode.operation in allowed else self._reason or "Not possible now.")
         self._choose_possible()
+        self.outlook.setText(outlook(self._cache, self._vm))
+        self._check_name()
+
+    def _check_name(self) -> None:
         named = bool(self.name.text().strip())
-        self.set_problem(reason or ("" if named else "Give it a name."))
+        self.set_problem(self._reason or ("" if named else "Give it a name."))
         self.name.setProperty("invalid", not named)
         self.name.style().unpolish(self.name)
         self.name.style().polish(self.name)
-        self.outlook.setText(outlook(self._cache, self._vm))
 
     def _choose_possible(self) -> None:
         possible = [card for card in self.cards if card.isEnabled()]

@@ -66,6 +66,10 @@ class StatusBar(QStatusBar):
         last = max(ended, key=lambda entry: entry.finished or entry.started, default=None)
         self._show_ended(last)
 
+    def counts(self) -> list[QToolButton]:
+        """The counts, as buttons: running, failed, alerts."""
+        return list(self._counts.values())
+
     def _left(self) -> QWidget:
         made = QWidget()
         row = QHBoxLayout(made)

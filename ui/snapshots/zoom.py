@@ -142,11 +142,13 @@ class Zoom(QObject):
         self._settled = self._view.isVisible()
 
     def _around(self, key: str) -> QRectF:
-        """Where a node is going to be, with the room of a card."""
+        """Where a node is going to be, with the room of a card at least."""
         tree = self._scene.tree
         place = QPointF() if tree is None else sizes().place(tree.nodes[key])
         card = sizes().card
-        return QRectF(place - QPointF(0, card.height() / 2), card)
+        return QRectF(place - QPointF(0, card.height() / 2), card).united(
+            self._scene.item(key).plane().translated(place)
+        )
 
     def _whole(self) -> float:
         """The zoom at which everything fits, at most 1."""

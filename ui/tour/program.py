@@ -26,6 +26,8 @@ def main(folder: Path, data_dir: Path | None = None) -> int:
     """
     if not os.environ.get("DISPLAY") and not os.environ.get("WAYLAND_DISPLAY"):
         os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+        # That platform says of every dialog that it has no window manager.
+        os.environ.setdefault("QT_LOGGING_RULES", "qt.qpa.*=false")
     temporary = None if data_dir is not None else Path(tempfile.mkdtemp(prefix="stillframe-tour-"))
     try:
         folder.mkdir(parents=True, exist_ok=True)

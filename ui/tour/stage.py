@@ -59,10 +59,8 @@ class Stage:
         dialog = self.open_dialog()
         if dialog is not None:
             painter = QPainter(picture)
-            painter.fillRect(picture.rect(), Qt.GlobalColor.transparent)
-            shade = theme.current().text
-            painter.setOpacity(0.35)
-            painter.fillRect(picture.rect(), shade)
+            painter.setOpacity(0.4)
+            painter.fillRect(picture.rect(), Qt.GlobalColor.black)
             painter.setOpacity(1.0)
             above = dialog.grab()
             ratio = picture.devicePixelRatio()
@@ -122,7 +120,7 @@ class Stage:
 
     def find(self, owner: QWidget, kind: type[W], name: str = "") -> W:
         """The visible child widget of this kind. :raise TourFailed: there is none."""
-        found = [w for w in owner.findChildren(kind, name or None) if w.isVisible()]
+        found = [w for w in owner.findChildren(kind) if w.isVisible() and (not name or w.objectName() == name)]
         if not found:
             raise TourFailed(f"no {kind.__name__} {name} is shown")
         return found[0]

@@ -18,6 +18,14 @@ SNAPSHOT = "Before the upgrade"
 async def take(stage: Stage) -> None:
     """Take the whole tour. :raise TourFailed: a step did not happen."""
     counter = Counter(stage)
+    try:
+        await main_job(stage, counter)
+    finally:
+        await counter.stop()
+
+
+async def main_job(stage: Stage, counter: Counter) -> None:
+    """Every step in order."""
     await stage.picture("welcome")
     vm = await make_vm(stage)
     await see_it_count(stage, counter, vm)
@@ -87,7 +95,8 @@ async def break_it(stage: Stage, counter: Counter, vm: Ref[VM]) -> None:
     await counter.reaches(counter.now + 60)
     stage.window.show_object("VM", vm, "console")
     console = stage.find(stage.window, ConsoleTab)
-    await stage.until(lambda: not console.screen_view.picture().isNull(), "the console is connected")
+    await stage.until(lambda: console.link.client is not None, "the console is connected")
+    QTest.mouseClick(console.screen_view, Qt.MouseButton.LeftButton)
     QTest.keyClick(console.screen_view, Qt.Key.Key_F8)
     await stage.until(lambda: counter.broken, "the guest is broken")
     await stage.picture("broken")

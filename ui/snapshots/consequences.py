@@ -27,31 +27,32 @@ def of_revert(
     record = cache.get(VM, snapshot)
     if record is None:
         return []
+    short = kept is None
     found: list[Consequence] = [_changes(record, kept, now)]
     vm = cache.get(VM, record.snapshot_of)
     if vm is not None:
-        found += _of_guest(vm)
+        found += _of_guest(vm, short)
         found += _of_disks(cache, vm, record)
-    found.append((TELLS, _afterwards(record)))
+    found.append((TELLS, _afterwards(record, short)))
     found.append((STAYS, "All snapshots stay" if vm is None or len(vm.snapshots) < 2 else "All other snapshots stay"))
-    if kept is None:
-        found.append((STAYS, "The current state is kept first, if you like"))
+    if short:
+        found.append((STAYS, "A safety snapshot is taken first"))
     return found
 
 
 def _changes(snapshot: VM, kept: bool | None, now: datetime | None) -> Consequence:
-    since = date_and_time(snapshot.snapshot_time)
     if kept is None:
-        return LOST, f"Changes since {since} are lost"
+        return LOST, "Changes since then are lost"
+    since = date_and_time(snapshot.snapshot_time)
     passed = duration(max(0.0, ((now or datetime.now(UTC)) - snapshot.snapshot_time).total_seconds()))
     if kept:
         return STAYS, f"Changes since {since} ({passed}) leave the VM, and stay in a new snapshot"
     return LOST, f"Changes since {since} ({passed}) are lost: disks, name and settings"
 
 
-def _of_guest(vm: VM) -> list[Consequence]:
+def _of_guest(vm: VM, short: bool) -> list[Consequence]:
     if vm.power_state in _ON:
-        return [(LOST, "The guest is cut off, as by pulling the plug")]
+        return [(LOST, "The guest is cut off" if short else "The guest is cut off, as by pulling the plug")]
     if vm.power_state is VMPowerState.Suspended:
         return [(LOST, "The suspended memory is dropped")]
     return []
@@ -67,11 +68,13 @@ def _of_disks(cache: ObjectCache, vm: VM, snapshot: VM) -> list[Consequence]:
     return [(TELLS, f"{count(len(extra), 'newer disk')}{which} {verb} detached, but kept")]
 
 
-def _afterwards(snapshot: VM) -> str:
+def _afterwards(snapshot: VM, short: bool) -> str:
     if words.has_memory(snapshot):
-        return "Ends suspended; resume goes on from its memory"
+        return (
+            "Ends suspended; resume continues its RAM" if short else "Ends suspended; resume continues from its memory"
+        )
     if words.ran_then(snapshot):
-        return "The guest starts again, as after a power cut"
+        return "The guest starts again" if short else "The guest starts again, as after a power cut"
     return "Ends switched off, as it was"
 
 

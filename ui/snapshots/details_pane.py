@@ -105,16 +105,18 @@ class DetailsPane(Card):
         rows.addSpacing(4)
         for part in (self.facts, self._line, self.follows):
             rows.addWidget(part)
-        rows.addWidget(self.buttons)
         rows.addStretch()
+        self.description.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         buttons = QHBoxLayout(self.buttons)
-        buttons.setContentsMargins(0, 4, 0, 0)
+        buttons.setContentsMargins(GROUP, GAP, GROUP, 12)
         buttons.setSpacing(GAP)
         for command in ("snapshot.revert", "snapshot.delete"):
             shown = "Delete" if command == "snapshot.delete" else ""
             buttons.addWidget(ActionButton(self._workspace.commands.action(command), words=shown))
         buttons.addStretch()
-        self.content.addWidget(_Column(page))
+        self.content.setSpacing(0)
+        self.content.addWidget(_Column(page), 1)
+        self.content.addWidget(self.buttons)
 
     # ---- one --------------------------------------------------------------------------------------------------
 

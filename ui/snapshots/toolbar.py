@@ -8,11 +8,12 @@ from PySide6.QtWidgets import QHBoxLayout, QMenu, QSizePolicy, QWidget
 
 from ui.base import icons, text
 from ui.base.commands import Registry, Selection
-from ui.base.dialogs import GAP
 from ui.widgets.buttons import ActionButton, MenuButton, Segmented, icon_button
 from ui.widgets.search_field import SearchField
 
 GRAPH, LIST = "graph", "list"
+#: a little less than between other controls, so that the row fits the smallest window
+_GAP = 6
 
 
 class TakeAction(QAction):
@@ -58,7 +59,7 @@ class Toolbar(QWidget):
         self.details.setCheckable(True)
         self.search = SearchField("Filter…")
         self.search.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.search.setMinimumWidth(96)
+        self.search.setMinimumWidth(72)
         self.search.setMaximumWidth(240)
         self._lay_out(commands)
         self.switch.chosen.connect(self.view_chosen)
@@ -79,12 +80,12 @@ class Toolbar(QWidget):
     def _lay_out(self, commands: Registry) -> None:
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(GAP)
+        row.setSpacing(_GAP)
         row.addWidget(ActionButton(self.take, "primary"))
         row.addWidget(ActionButton(commands.action("snapshot.revert")))
         row.addWidget(ActionButton(commands.action("snapshot.delete"), words="Delete"))
-        row.addStretch(1)
-        row.addWidget(self.search, 2)
+        row.addStretch(0)
+        row.addWidget(self.search, 1)
         menu = QMenu(self)
         menu.addAction(self.scheduled)
         row.addWidget(MenuButton("View", menu))

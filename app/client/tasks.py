@@ -11,14 +11,16 @@ from app.client.cache import Delta, ObjectCache
 from app.client.session import Session
 
 OnTask = Callable[[Task], None]
+ASK_AFTER_SECONDS = 5.0
 
 
 async def wait_for(session: Session, cache: ObjectCache, task: Ref[Task], on_change: OnTask | None = None) -> str:
     """Wait until the task ends; answer its result without the XML around it ("" for none).
 
-    `on_change` hears of progress. The finished task stays in the list of tasks, for history.
+    Only the event feed counts: when this returns, the cache holds what the task changed. `on_change` hears of progress.
+    The finished task stays in the list of tasks, for history.
 
-    :raise Failure: the task's own error; TASK_CANCELLED if it was cancelled.
+    :raise Failure: the task's own error; TASK_CANCELLED if it was cancelled; HANDLE_INVALID if the engine forgot it.
     """
     changed: asyncio.Queue[Task] = asyncio.Queue()
 
@@ -31,16 +33,26 @@ async def wait_for(session: Session, cache: ObjectCache, task: Ref[Task], on_cha
 
     stop = cache.listen(listen)
     try:
-        record = cache.get(Task, task) or await session.get_record(Task, task)
-        while record.status in (TaskStatus.pending, TaskStatus.cancelling):
-            if on_change is not None:
+        record = cache.get(Task, task)
+        while record is None or record.status in (TaskStatus.pending, TaskStatus.cancelling):
+            if record is not None and on_change is not None:
                 on_change(record)
-            record = await changed.get()
+            record = await _next(session, task, changed) or cache.get(Task, task)
         if on_change is not None:
             on_change(record)
     finally:
         stop()
     return outcome(task, record)
+
+
+async def _next(session: Session, task: Ref[Task], changed: asyncio.Queue[Task]) -> Task | None:
+    """The task's next record; None when nothing came for a while and the engine still knows the task."""
+    try:
+        async with asyncio.timeout(ASK_AFTER_SECONDS):
+            return await changed.get()
+    except TimeoutError:
+        await session.get_record(Task, task)
+        return None
 
 
 def outcome(task: Ref[Task], record: Task) -> str:

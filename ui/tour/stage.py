@@ -21,6 +21,7 @@ from ui.base import theme
 
 W = TypeVar("W", bound=QWidget)
 PATIENCE_SECONDS = 60.0
+_OTHER = {theme.Theme.LIGHT: theme.Theme.DARK, theme.Theme.DARK: theme.Theme.LIGHT}
 
 
 class TourFailed(Exception):
@@ -37,6 +38,7 @@ class Stage:
         self.window = desktop.window
         self._folder = folder
         self._number = 0
+        self._shade = theme.Theme.LIGHT
         self.pictures: list[Path] = []
 
     async def picture(self, name: str) -> None:
@@ -44,15 +46,16 @@ class Stage:
         self._number += 1
         app = QApplication.instance()
         assert isinstance(app, QApplication)
-        for wanted in (theme.Theme.LIGHT, theme.Theme.DARK):
-            theme.apply(app, wanted)
+        # Changing the theme styles every widget anew: begin with the one that is on.
+        for wanted in (self._shade, _OTHER[self._shade]):
+            if wanted is not self._shade:
+                theme.apply(app, wanted)
+                self._shade = wanted
             await asyncio.sleep(0.25)
             path = self._folder / f"{self._number:02d}-{name}-{wanted.value}.png"
             if not self._grab().save(str(path)):
                 raise TourFailed(f"the picture {path} could not be written")
             self.pictures.append(path)
-        theme.apply(app, theme.Theme.LIGHT)
-        await asyncio.sleep(0.05)
 
     def _grab(self) -> QImage:
         picture = self.window.grab().toImage()

@@ -100,14 +100,14 @@ def hardware_facts(look: Looking, vm: VM) -> list[Fact]:
     if vm.VCPUs_max > vm.VCPUs_at_startup:
         cpus += f", at most {vm.VCPUs_max}"
     host = look.get(Host, vm.resident_on)
-    accelerators = sorted(host.capabilities & {"kvm", "hvf", "whpx", "tcg"}) if host is not None else []
+    accelerator = host.software_version.get("accelerator", "") if host is not None else ""
     order = [_BOOT_DEVICES[letter] for letter in vm.HVM_boot_params.get("order", "") if letter in _BOOT_DEVICES]
     firmware = vm.HVM_boot_params.get("firmware", "bios").lower()
     bus = vm.platform.get("disk-bus", "")
     return [
         ("Processors", cpus),
         ("Memory", size(vm.memory_static_max)),
-        ("Accelerator", ", ".join(name.upper() for name in accelerators)),
+        ("Accelerator", accelerator.upper()),
         ("Boots from", ", then ".join(order)),
         ("Firmware", {"bios": "BIOS", "uefi": "UEFI"}.get(firmware, firmware)),
         ("Disk bus", _BUSES.get(bus, bus)),

@@ -117,7 +117,12 @@ def make_world(folder: Path) -> World:
     put = engine.put
     metrics: Ref[HostMetrics] = put(HostMetrics(memory_total=16 * GIB, memory_free=9 * GIB))
     host: Ref[Host] = put(
-        Host(name_label="workstation", cpu_info={"cpu_count": "8"}, metrics=metrics, capabilities=frozenset({"kvm"}))
+        Host(
+            name_label="workstation",
+            cpu_info={"cpu_count": "8"},
+            metrics=metrics,
+            software_version={"accelerator": "kvm"},
+        )
     )
     sr: Ref[SR] = put(
         SR(name_label="Local storage", type="file", physical_size=500 * GIB, physical_utilisation=88 * GIB)

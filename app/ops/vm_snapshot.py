@@ -40,6 +40,7 @@ from app.ops.snapshot_metadata import pack
 from app.ops.task import current
 from app.ops.translate import failures
 from app.storage.errors import StorageError
+from app.storage.file_repository import FileRepository
 from app.storage.journal import Entry
 from app.store import Transaction
 
@@ -96,24 +97,22 @@ async def take(
     with_guest = context.store.get(VM, vm).power_state in WITH_GUEST
     plan = {**_plan(context, name, chosen, ignored), "vm": vm, "by_schedule": by_schedule, "with_guest": with_guest}
     entry = await _prepare(context, plan)
-    picture: asyncio.Task[bytes] | None = None
     try:
         await _switch(context, vm, plan)
-        # Not before: drawing the picture takes QEMU longer than the switch, and the guest's disks would wait for it.
-        picture = _start_picture(context, vm)
-        freezing = asyncio.ensure_future(_freeze(context, plan))
+        # A guest has left the old files for good. Without one they are still in use if the commit fails.
+        freezing = _start_freezing(context, plan) if with_guest else None
         commit(context, plan)
         crash_points.reach("vm_snapshot.committed")
-        await freezing
+        await (freezing or _start_freezing(context, plan))
         entry.end()
     except BaseException:
         # What QEMU did is asked, not assumed: it may have switched although its answer was lost.
         await context.settle(vm, entry)
         if context.store.find(VM, plan["snapshot"]) is None:
-            if picture is not None:
-                picture.cancel()
             raise
     snapshot: Ref[VM] = Ref(plan["snapshot"])
+    # Not before: drawing the picture takes QEMU longer than the switch, and the guest's disks would wait for it.
+    picture = _start_picture(context, vm)
     if picture is not None:
         keep_screenshot(context, snapshot, picture)
     return snapshot
@@ -194,14 +193,24 @@ def _by_repository(plan: Mapping[str, Any]) -> dict[str, list[tuple[str, str]]]:
     return pairs
 
 
-async def _freeze(context: Context, plan: Mapping[str, Any]) -> None:
-    """Make the old files read-only. The guest has left them, so a failure here does not endanger the snapshot."""
-    for disk in plan["disks"]:
-        try:
-            await asyncio.to_thread(context.files(disk["sr"]).freeze, disk["image"])
-        except StorageError as error:
-            log.warning("a snapshot's image could not be made read-only", image=disk["image"], error=error.message)
-    crash_points.reach("vm_snapshot.frozen")
+def _start_freezing(context: Context, plan: Mapping[str, Any]) -> asyncio.Future[None]:
+    """Make the old files read-only, all at once and from now on: threads do not wait for the event loop's next turn."""
+    loop = asyncio.get_running_loop()
+    started = [loop.run_in_executor(None, _freeze, context.files(d["sr"]), d["image"]) for d in plan["disks"]]
+
+    async def finish() -> None:
+        await asyncio.gather(*started)
+        crash_points.reach("vm_snapshot.frozen")
+
+    return asyncio.ensure_future(finish())
+
+
+def _freeze(files: FileRepository, image: str) -> None:
+    """The snapshot is good without it, so a failure is only noted."""
+    try:
+        files.freeze(image)
+    except StorageError as error:
+        log.warning("a snapshot's image could not be made read-only", image=image, error=error.message)
 
 
 def undo(context: Context, plan: Mapping[str, Any]) -> None:
@@ -316,7 +325,7 @@ async def recover(context: Context, entry: Entry) -> None:
     """Complete or undo a snapshot that was interrupted. Safe to repeat. :raise Failure: QEMU does not answer."""
     plan: dict[str, Any] = dict(entry.facts)
     if await _must_adopt(context, plan):
-        await _freeze(context, plan)
+        await _start_freezing(context, plan)
         commit(context, plan)
     else:
         undo(context, plan)

@@ -27,6 +27,9 @@ _MAX_BACKING_NAME = 1023
 _MAX_L1_BYTES = 32 << 20
 _V2 = struct.Struct(">4sIQIIQIIQQIIQ")
 _V3_TAIL = struct.Struct(">QQQII")
+_V3_LENGTH = slice(100, 104)
+_BACKING_NAME = struct.Struct(">8xQI")
+_USUAL_HEADER = 4096
 _EXTENSION = struct.Struct(">II")
 _FEATURE = struct.Struct(">BB46s")
 
@@ -87,8 +90,19 @@ def read_open_header(file: BinaryIO) -> Qcow2Header:
     cluster_bits = int.from_bytes(fixed[20:24])
     if not 9 <= cluster_bits <= 21:
         raise StorageError.corrupt(f"{file.name} is damaged: a cluster size of 2^{cluster_bits} cannot be.")
-    first_cluster = files.read_at(file, 0, 1 << cluster_bits)
-    return _Parser(file.name, first_cluster, file_size).parse()
+    header = files.read_at(file, 0, _header_reach(fixed, 1 << cluster_bits))
+    return _Parser(file.name, header, file_size).parse()
+
+
+def _header_reach(fixed: bytes, cluster: int) -> int:
+    """How much of the first cluster the header can take: usually little, and chains have many headers to read.
+
+    Extensions end where the parent's name begins; a header without one, or an odd one, may take the whole cluster.
+    """
+    name_offset, name_length = _BACKING_NAME.unpack_from(fixed)
+    start = int.from_bytes(fixed[_V3_LENGTH]) if int.from_bytes(fixed[4:8]) >= 3 else _V2.size
+    usual = start <= name_offset and name_offset + name_length <= _USUAL_HEADER
+    return min(cluster, _USUAL_HEADER) if usual else cluster
 
 
 class _Parser:

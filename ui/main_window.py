@@ -22,7 +22,6 @@ from ui.navigation.navigation_pane import INFRASTRUCTURE, NOTIFICATIONS, Navigat
 from ui.navigation.news import News
 from ui.navigation.object_page import LostNotice, ObjectPage
 from ui.navigation.object_tabs import TabFactory
-from ui.navigation.placement import Key
 from ui.navigation.status_bar import StatusBar
 from ui.navigation.tool_bar import ToolBar
 from ui.notifications.alerts_page import AlertsPage
@@ -80,6 +79,7 @@ class MainWindow(QMainWindow):
         super().__init__()
         self.workspace = workspace
         workspace.window = self
+        self._asking = False
         self._news = News(workspace, self)
         self.pane = NavigationPane(workspace, self._news, menus.CONTEXT, PAGES)
         self._register()
@@ -102,7 +102,7 @@ class MainWindow(QMainWindow):
 
     def show_object(self, cls: str, ref: str, tab: str = "") -> None:
         """Choose an object and show it, on one of its tabs if asked."""
-        self.pane.search.clear()
+        self.pane.end_search()
         if self.pane.tree.choose((cls, ref)):
             self.pane.set_mode(INFRASTRUCTURE)
             self.page.show_selection(((cls, ref),), tab)
@@ -215,13 +215,18 @@ class MainWindow(QMainWindow):
         """Never closes by itself: asks if something runs, then tells whoever made the window."""
         event.ignore()
         running = self.workspace.history.running()
-        if running:
-            self.workspace.spawn(self._ask_to_leave(running), "Leaving")
-        else:
+        if not running:
             self._leave()
+        elif not self._asking:
+            self._asking = True
+            self.workspace.spawn(self._ask_to_leave(running), "Leaving")
 
     async def _ask_to_leave(self, running: Sequence[Entry]) -> None:
-        if await ask(leave_dialog(running, self)):
+        try:
+            agreed = await ask(leave_dialog(running, self))
+        finally:
+            self._asking = False
+        if agreed:
             self._leave()
 
     def _leave(self) -> None:
@@ -248,6 +253,3 @@ def _is_on_a_screen(place: QRect) -> bool:
     title = QRect(place.left(), place.top(), place.width(), 40)
     parts = (screen.availableGeometry().intersected(title) for screen in QGuiApplication.screens())
     return any(part.width() >= 120 and part.height() >= 20 for part in parts)
-
-
-__all__ = ["FEATURE_TABS", "TABS", "Key", "MainWindow", "leave_dialog", "register_commands"]

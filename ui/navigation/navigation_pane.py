@@ -92,6 +92,16 @@ class NavigationPane(QWidget):
         self.set_mode(INFRASTRUCTURE)
         self.search.take_focus()
 
+    def end_search(self) -> None:
+        """Show the whole tree again."""
+        self.search.clear()
+        if self.tree.pool.is_filtered:
+            self.tree.search("")
+
+    def mode_button(self, mode: str) -> ModeButton:
+        """The button of a mode, with its count."""
+        return self._modes[mode]
+
     def _infrastructure(self) -> QWidget:
         made = QWidget()
         rows = QVBoxLayout(made)

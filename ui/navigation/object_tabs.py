@@ -127,6 +127,7 @@ class ObjectTabs(Tabs):
             layout = page.holder.layout()
             assert layout is not None
             layout.addWidget(page.content)
+            page.content.show()
         if page.shown != self._object:
             page.shown = self._object
             cls, ref = self._object

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from app.api import (
     PBD,
@@ -263,3 +264,8 @@ async def settled() -> None:
     """Wait until the calls that were begun have been answered; the fake engine takes one turn of the loop for each."""
     for _ in range(10):
         await asyncio.sleep(0)
+
+
+def ref(word: str) -> Ref[Any]:
+    """A plain reference as one of any class."""
+    return Ref(word)

@@ -109,7 +109,7 @@ def _stored(objects: Any) -> dict[str, Record]:
 
 
 TestLinks = Links.TestCase
-TestLinks.settings = settings(max_examples=20, stateful_step_count=20, deadline=None)
+TestLinks.settings = settings(max_examples=8, stateful_step_count=20, deadline=None)
 
 
 def test_every_reverse_field_names_a_forward_reference() -> None:

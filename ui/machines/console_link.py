@@ -67,7 +67,9 @@ class ConsoleLink(QObject):
                 attempts = 0
                 await self._show(client)
                 reason = "The console ended the connection."
-            except (Failure, ConnectionLost) as error:
+            except ConnectionLost:
+                reason = "The console does not answer."
+            except Failure as error:
                 reason = explain(error, self._workspace.cache).why
             except (RfbError, OSError) as error:
                 reason = str(error)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from PySide6.QtWidgets import QWidget
 
-from app.api import VM
 from app.client import Delta
-from ui.base.commands import ENABLED as _ENABLED
-from ui.base.commands import CommandState, Selection, disabled
+from ui.base.commands import ENABLED, CommandState, Selection, disabled
 from ui.base.dialogs import ask
 from ui.base.sizes_and_dates import count, size
 from ui.base.wizard import Wizard
@@ -31,15 +29,13 @@ _SOURCES = {"sample": "Sample guest", "iso": "ISO", "image": "Disk image", "temp
 
 def can_make_vm(workspace: Workspace, _selection: Selection) -> CommandState:
     """Enabled once the engine has told what there is."""
-    return _ENABLED if workspace.cache.filled else disabled("The engine has not answered yet.")
+    return ENABLED if workspace.cache.filled else disabled("The engine has not answered yet.")
 
 
 async def new_vm(workspace: Workspace, selection: Selection) -> None:
     """Ask, then make it in the background. A chosen template or snapshot is offered as the source."""
     chosen = selection[0][1] if len(selection) == 1 and selection[0][0] == "VM" else ""
-    record = workspace.cache.get(VM, chosen)
-    preselected = chosen if record is not None and record.is_a_template and not record.is_default_template else ""
-    wizard = NewVmWizard(workspace, preselected, workspace.window)
+    wizard = NewVmWizard(workspace, chosen, workspace.window)
     try:
         plan = wizard.plan() if await ask(wizard, keep=True) else None
     finally:
@@ -50,7 +46,10 @@ async def new_vm(workspace: Workspace, selection: Selection) -> None:
 
 
 class NewVmWizard(Wizard):
-    """Accepted: `plan()` is complete."""
+    """Accepted: `plan()` is complete.
+
+    :param preselected: the VM record that was chosen; a template or snapshot is offered as the source.
+    """
 
     def __init__(self, workspace: Workspace, preselected: str = "", parent: QWidget | None = None) -> None:
         self._workspace = workspace

@@ -14,7 +14,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QFileDialog
 from pytestqt.qtbot import QtBot
 
-from app.api import VM, Console, Failure, Ref, VMOperation, VMPowerState
+from app.api import VM, ConnectionLost, Console, Failure, Ref, VMOperation, VMPowerState
 from app.client.keys import NAMED
 from tests.support.rfb_server import DESKTOP_SIZE, EXTENDED_KEY, RfbServer, connected_pair, rect
 from tests.ui.machines.windows import opened, until
@@ -188,6 +188,7 @@ async def test_a_lost_console_is_connected_again(world: World, qtbot: QtBot, con
     ("failure", "reason"),
     [
         (Failure("OPERATION_NOT_ALLOWED", "Someone else is watching."), "Someone else is watching."),
+        (ConnectionLost("no such socket"), "The console does not answer."),
         (ConnectionRefusedError(111, "Connection refused"), "[Errno 111] Connection refused"),
     ],
 )

@@ -363,6 +363,16 @@ async def test_a_snapshot_can_be_what_it_starts_from(world: World) -> None:
     wizard.reject()
 
 
+async def test_the_chosen_template_is_where_it_starts(world: World) -> None:
+    own: Ref[VM] = world.engine.put(VM(name_label="Debian base", is_a_template=True))
+    expected: tuple[tuple[str, Source], ...] = ((world.sample, "sample"), (world.other, "iso"), (own, "template"))
+    for ref, source in expected:
+        wizard = NewVmWizard(world.workspace, ref)
+        assert wizard.source.source() == source
+        wizard.stop()
+        wizard.deleteLater()
+
+
 async def test_two_wizards_are_not_opened_at_once(world: World) -> None:
     await wizard_of(world)
     world.workspace.commands.run("vm.new", ())

@@ -56,7 +56,7 @@ class SourcePage(WizardPage):
         self.isos.changed.connect(self.changed)
         self.image.changed.connect(self.changed)
         self.templates.currentIndexChanged.connect(self.changed)
-        self._choose("template" if preselected and self.templates.count() else "sample")
+        self._choose(self._first(preselected))
 
     def source(self) -> Source:
         """The chosen one."""
@@ -112,9 +112,8 @@ class SourcePage(WizardPage):
         for ref, vm in own_templates(self._workspace.cache):
             self.templates.addItem(icons.icon("template"), vm.name_label, ref)
         chosen = self._workspace.cache.get(VM, preselected)
-        if chosen is not None and chosen.is_a_template and self.templates.findData(preselected) < 0:
-            picture = "snapshot" if chosen.is_a_snapshot else "template"
-            self.templates.addItem(icons.icon(picture), chosen.name_label, preselected)
+        if chosen is not None and chosen.is_a_snapshot:
+            self.templates.addItem(icons.icon("snapshot"), chosen.name_label, preselected)
         self.templates.setCurrentIndex(max(0, self.templates.findData(preselected)))
         self.templates.setAccessibleName("Template")
         self.cards["template"].setVisible(self.templates.count() > 0)
@@ -122,6 +121,14 @@ class SourcePage(WizardPage):
             self._details.addWidget(widget)
         self.content.addSpacing(GAP)
         self.content.addWidget(self._details, 1)
+
+    def _first(self, preselected: str) -> Source:
+        chosen = self._workspace.cache.get(VM, preselected)
+        if chosen is None or not chosen.is_a_template:
+            return "sample"
+        if chosen.is_default_template:
+            return "iso" if chosen.name_label == OTHER_MEDIA else "sample"
+        return "template"
 
     def _choose(self, source: Source) -> None:
         usable = [key for key, card in self.cards.items() if card.isEnabled()]

@@ -60,6 +60,10 @@ class MachinesCard(Card):
         if self.new is not None:
             self.new.setVisible(not machines)
 
+    def state_words(self) -> list[str]:
+        """The counts that can be seen, as ``2 running``."""
+        return [pill.words() for pill in self._pills.values() if not pill.isHidden()]
+
 
 class StorageCard(Card):
     """How full each storage repository is; its name leads to it."""

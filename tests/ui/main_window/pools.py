@@ -16,6 +16,7 @@ from app.api import (
     Event,
     EventBatch,
     EventOperation,
+    Failure,
     Host,
     HostMetrics,
     Message,
@@ -269,3 +270,8 @@ async def settled() -> None:
 def ref(word: str) -> Ref[Any]:
     """A plain reference as one of any class."""
     return Ref(word)
+
+
+def refused() -> Failure:
+    """An engine's refusal."""
+    return Failure("OPERATION_NOT_ALLOWED", "Not today.")

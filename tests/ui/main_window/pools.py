@@ -167,6 +167,23 @@ def small_pool(engine: FakeEngine) -> None:
     disk(engine, WIN, 0, "test-win11", 64 * GIB, 19 * GIB)
     drive(engine, DB)
     drive(engine, WIN, iso(engine, "virtio"))
+    _snapshot(engine, data)
+    engine.put(
+        VDI(name_label="base copy", SR=Ref(SR_DISKS), managed=False, virtual_size=20 * GIB, physical_utilisation=GIB)
+    )
+    engine.put(
+        VDI(
+            name_label="memory of build-agent",
+            SR=Ref(SR_DISKS),
+            type=VDIType.suspend,
+            virtual_size=2 * GIB,
+            physical_utilisation=GIB,
+        )
+    )
+
+
+def _snapshot(engine: FakeEngine, data: str) -> None:
+    """A snapshot of billing-db with one of its disks."""
     snapshot = engine.put(
         VM(
             name_label="Before upgrade 16",
@@ -192,18 +209,6 @@ def small_pool(engine: FakeEngine) -> None:
     engine.change(VDI, frozen, VBDs=frozenset({held}))
     engine.change(VM, snapshot, VBDs=frozenset({held}))
     engine.change(VM, DB, snapshots=frozenset({snapshot}))
-    engine.put(
-        VDI(name_label="base copy", SR=Ref(SR_DISKS), managed=False, virtual_size=20 * GIB, physical_utilisation=GIB)
-    )
-    engine.put(
-        VDI(
-            name_label="memory of build-agent",
-            SR=Ref(SR_DISKS),
-            type=VDIType.suspend,
-            virtual_size=2 * GIB,
-            physical_utilisation=GIB,
-        )
-    )
 
 
 def messages(engine: FakeEngine) -> None:

@@ -1,0 +1,158 @@
+"""What is possible on a VM, against what a XenServer toolstack (API 2.23) answered for objects of the same kind.
+
+tests/data/vm_operations.json has one line for each kind of object and power state: the flags, the list of
+allowed_operations, and what VM.assert_operation_valid said of each operation ([]: it is possible).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.api import VBD, VDI, VM, Ref, VBDType, VDIOperation, VDIType, VMOperation, VMPowerState
+from app.api.enums import VBDOperation
+from app.ops.rules import POWER_STATES, allowed_operations, vbd_operations, vdi_operations, why_not
+
+RECORDED: list[dict[str, Any]] = json.loads((Path(__file__).parents[2] / "data" / "vm_operations.json").read_text())
+REF = "$VM"
+IMPLEMENTED = {op.value for op in POWER_STATES}
+
+AGENT = "no agent is needed: the power button is ACPI's, and memory is saved by QEMU"
+RUNNING_RANGE = "memory of a running guest cannot be changed yet"
+RUNNING_KINDS = (
+    "VM", "VM (PV domain)", "VM without guest agent", "VM with an on_boot=reset disk", "control domain",
+)  # fmt: skip
+
+DIFFERENT: dict[tuple[str, str, str], str] = {
+    **{("VM without guest agent", "Running", op): AGENT for op in ("suspend", "clean_shutdown", "clean_reboot")},
+    **{
+        (kind, "Running", "changing_dynamic_range"): RUNNING_RANGE
+        for kind in (
+            "VM",
+            "VM (PV domain)",
+            "VM without guest agent",
+            "VM with an on_boot=reset disk",
+            "control domain",
+        )
+    },
+    ("control domain", "Running", "changing_static_range"): "the control domain is not ours to change",
+}
+"""(kind, power state, operation): why our list is another on purpose."""
+
+OTHER_WORDS: dict[str, str] = {
+    "changing_dynamic_range": "of the states expected, “running” is left out: " + RUNNING_RANGE,
+    "changing_VCPUs": "on snapshots theirs says “(unknown operation)”, on the control domain “dom0” before the state",
+}
+"""Operations that are refused like theirs, with an error of other words."""
+
+DEFAULT_TEMPLATE = "default template (other_config default_template)"
+
+
+def the_vm(recorded: dict[str, Any]) -> VM:
+    """A record of the recorded kind."""
+    fields: dict[str, Any] = dict.fromkeys(recorded["flags"], True)
+    kind = recorded["kind"]
+    if "snapshot" in kind.split(" ")[0] or "checkpoint" in kind.split(" ")[0]:
+        fields |= {"is_a_snapshot": True, "is_a_template": "set false" not in kind, "snapshot_of": Ref("$SOURCE")}
+    if "blocked_operations" in kind:
+        fields["blocked_operations"] = {"snapshot": "why not", "revert": "x", "checkpoint": ""}
+    if "snapshot schedule" in kind:
+        fields["snapshot_schedule"] = Ref("$VMSS")
+    operations = {task: VMOperation(op) for task, op in recorded["current_operations"].items()}
+    return VM(power_state=VMPowerState(recorded["power_state"]), current_operations=operations, **fields)
+
+
+def cases() -> Iterator[Any]:
+    for recorded in RECORDED:
+        yield pytest.param(recorded, id=f"{recorded['kind']}, {recorded['power_state']}")
+
+
+def deliberate(recorded: dict[str, Any]) -> set[str]:
+    return {op for kind, state, op in DIFFERENT if (kind, state) == (recorded["kind"], recorded["power_state"])}
+
+
+@pytest.mark.parametrize("recorded", list(cases()))
+def test_the_list_is_the_recorded_one(recorded: dict[str, Any]) -> None:
+    ours = {op.value for op in allowed_operations(REF, the_vm(recorded))}
+    theirs = set(recorded["allowed"]) & IMPLEMENTED
+    assert ours ^ theirs == deliberate(recorded) & (ours ^ theirs)
+    assert deliberate(recorded) <= ours ^ theirs, "no longer different: take it from the list"
+
+
+@pytest.mark.parametrize("recorded", list(cases()))
+def test_each_error_is_the_recorded_one(recorded: dict[str, Any]) -> None:
+    vm = the_vm(recorded)
+    found = {}
+    for name, expected in recorded["valid"].items():
+        if name in IMPLEMENTED and name not in deliberate(recorded):
+            failure = why_not(REF, vm, VMOperation(name))
+            ours = failure.description() if failure else []
+            expected = [_symbol(part) for part in expected]
+            if name in OTHER_WORDS and expected:
+                expected, ours = ["refused"], ["refused"] if ours else []
+            elif (recorded["kind"], name) == (DEFAULT_TEMPLATE, "destroy"):
+                expected = ["VM_CANNOT_DELETE_DEFAULT_TEMPLATE", REF]  # what VM.destroy answers there too
+            if ours != expected:
+                found[name] = (ours, expected)
+    assert found == {}
+
+
+def _symbol(part: str) -> str:
+    """Snapshots have a name of their own in the recording, and the schedule its real reference."""
+    if part in ("$SNAP", "$TEMPLATE"):
+        return REF
+    return "$VMSS" if part.startswith("OpaqueRef:") else part
+
+
+def test_only_what_is_implemented_is_offered() -> None:
+    for state in VMPowerState:
+        for op in set(VMOperation) - set(POWER_STATES):
+            failure = why_not(REF, VM(power_state=state), op)
+            assert failure is not None
+            assert failure.code == "OPERATION_NOT_ALLOWED"
+            assert op.value in failure.params[0]
+
+
+@pytest.mark.parametrize("running", sorted(POWER_STATES))
+def test_nothing_gets_in_the_way_of_a_change_of_disks(running: VMOperation) -> None:
+    """Whatever runs, only harmless company is let in; and cutting the power is possible where nothing can be lost."""
+    company = {
+        VMOperation.snapshot: {VMOperation.snapshot},
+        VMOperation.clone: {VMOperation.clone},
+        VMOperation.clean_shutdown: {VMOperation.hard_shutdown, VMOperation.hard_reboot},
+        VMOperation.clean_reboot: {VMOperation.hard_shutdown, VMOperation.hard_reboot},
+        VMOperation.hard_reboot: {VMOperation.hard_shutdown},
+        VMOperation.pause: {VMOperation.hard_shutdown},
+        VMOperation.unpause: {VMOperation.hard_shutdown},
+    }
+    let_in = set()
+    for state in VMPowerState:
+        for flags in ({}, {"is_a_snapshot": True, "is_a_template": True}, {"is_a_template": True}):
+            vm = VM(power_state=state, current_operations={"$TASK": running}, **flags)  # type: ignore[arg-type]
+            let_in |= {op for op in POWER_STATES if why_not(REF, vm, op) is None}
+    assert let_in <= company.get(running, set())
+
+
+def test_disks_in_use_and_hidden_ones_cannot_be_destroyed() -> None:
+    destroy = {VDIOperation.destroy}
+    assert vdi_operations(VDI(), attached=False, is_iso=False) == destroy
+    assert vdi_operations(VDI(), attached=True, is_iso=False) == set()
+    assert vdi_operations(VDI(), attached=False, is_iso=True) == set()
+    assert vdi_operations(VDI(managed=False), attached=False, is_iso=False) == set()
+    busy = VDI(current_operations={"$TASK": VDIOperation.copy}, type=VDIType.user)
+    assert vdi_operations(busy, attached=False, is_iso=False) == set()
+
+
+def test_drives_take_and_give_media_unless_memory_remembers_them() -> None:
+    empty, full, disk = VBD(type=VBDType.CD, empty=True), VBD(type=VBDType.CD), VBD(type=VBDType.Disk)
+    for state in VMPowerState:
+        if state is VMPowerState.Suspended:
+            assert vbd_operations(empty, state) == vbd_operations(full, state) == set()
+        else:
+            assert vbd_operations(empty, state) == {VBDOperation.insert}
+            assert vbd_operations(full, state) == {VBDOperation.eject}
+        assert vbd_operations(disk, state) == set()

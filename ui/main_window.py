@@ -158,6 +158,7 @@ class MainWindow(QMainWindow):
         self.status.clicked.connect(self._show_count)
         self.workspace.show_requested.connect(self.show_object)
         self.workspace.settings.changed.connect(self._setting_changed)
+        self.workspace.status_changed.connect(self._show_status)
 
     # ---- following --------------------------------------------------------------------------------------------
 
@@ -185,6 +186,11 @@ class MainWindow(QMainWindow):
         if what != "alerts":
             self.events.show_kind(what)
         self.pane.choose_page("alerts" if what == "alerts" else "events")
+
+    def _show_status(self, status: str) -> None:
+        """While the engine does not answer, what is known can be looked at, and nothing asked for."""
+        self.tool_bar.setEnabled(status != "lost")
+        menus.set_enabled(self.menuBar(), status != "lost")
 
     def _setting_changed(self, key: str) -> None:
         if key == window_commands.TOOL_BAR:

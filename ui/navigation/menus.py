@@ -50,6 +50,7 @@ MENU_BAR: Final[Mapping[str, tuple[str, ...]]] = {
     "&Storage": ("sr.scan", "-", "vbd.insert", "vbd.eject"),
     "&Help": ("help.about",),
 }
+_NEED_ENGINE: Final = ("&Pool", "&Server", "V&M", "&Storage")
 _PREFIXES: Final = {"&Pool": "pool.", "&Server": "host.", "V&M": "vm.", "&Storage": "sr."}
 
 CONTEXT: Final[Mapping[str, tuple[str, ...]]] = {
@@ -95,6 +96,13 @@ def fill(bar: QMenuBar, commands: Registry) -> None:
             ids += ["-", *others] if ids else others
         if ids:
             bar.addMenu(commands.menu(ids, parent=bar, title=title))
+
+
+def set_enabled(bar: QMenuBar, enabled: bool) -> None:
+    """Whether the menus that need the engine open, and their shortcuts work."""
+    for action in bar.actions():
+        if action.text() in _NEED_ENGINE:
+            action.setEnabled(enabled)
 
 
 def titles(bar: QMenuBar) -> list[str]:

@@ -21,7 +21,7 @@ from ui.widgets.buttons import button
 from ui.widgets.facts import FactGrid
 
 _KINDS: Final = (("alerts", "Needs attention"), ("all", "All"))
-_WIDTHS: Final = (110, 0, 140, 130)
+_WIDTHS: Final = (124, 0, 140, 130)
 _WHEN = 3
 _INFORMATION: Final = 2
 
@@ -72,7 +72,7 @@ class AlertsPage(ListPage):
         rows = {str(r): alert_of(message, subjects) for r, message in self.workspace.cache.all(Message).items()}
         self.model.set_items(rows)
         urgent = sum(1 for row in rows.values() if row.severity < _INFORMATION)
-        said = f"{urgent} need attention" if urgent != 1 else "1 needs attention"
+        said = f"{urgent or 'none'} {'need' if urgent > 1 else 'needs'} attention"
         self.say_where(f"{said} · {count(len(rows), 'message')}" if rows else "")
         self.say_empty()
         self.show_details()

@@ -7,7 +7,7 @@ from typing import Final
 
 from app.api import EPOCH, PBD, SR, VM, Host, HostMetrics, Pool
 from app.client import ObjectCache
-from ui.base.sizes_and_dates import count, date_and_time
+from ui.base.sizes_and_dates import count, date_and_time, size
 from ui.base.workspace import Workspace
 from ui.models.looking import Looking
 from ui.navigation.general_page import ABOUT, GeneralPage
@@ -46,7 +46,7 @@ class HostGeneralTab(GeneralPage):
     """A host: what it runs guests with, its memory and processors, and what is on it."""
 
     def __init__(self, workspace: Workspace) -> None:
-        super().__init__(workspace, Host, host_facts, ((ABOUT, "Guests run with", "Processors"), ()))
+        super().__init__(workspace, Host, host_facts, ((ABOUT, "Guests run with", "Processors and memory"), ()))
         self.memory = CapacityBar("Memory")
         memory = Card("Memory")
         memory.content.addWidget(self.memory)
@@ -59,10 +59,10 @@ class HostGeneralTab(GeneralPage):
         cache = self.workspace.cache
         record = look.get(Host, self.ref)
         metrics = None if record is None else look.get(HostMetrics, record.metrics)
-        known = metrics is not None and metrics.memory_total > 0
+        known = metrics is not None and metrics.memory_free > 0 and metrics.memory_total > 0
         self._memory_card.setVisible(known)
         if metrics is not None and known:
-            free = min(max(0, metrics.memory_free), metrics.memory_total)
+            free = min(metrics.memory_free, metrics.memory_total)
             self.memory.set_values(metrics.memory_total - free, metrics.memory_total)
         self.machines.show_machines(_machines_on(cache, look, self.ref))
         self.storage.show_storage(
@@ -92,6 +92,7 @@ def host_facts(look: Looking, ref: str) -> Mapping[str, Sequence[Fact]]:
     if record is None:
         return {}
     said, version = record.cpu_info, record.software_version
+    metrics = look.get(HostMetrics, record.metrics)
     used = accelerator(record)
     synced = record.last_software_update
     return {
@@ -111,10 +112,11 @@ def host_facts(look: Looking, ref: str) -> Mapping[str, Sequence[Fact]]:
             ("Problem", version.get("hypervisor-error", "")),
             ("Stillframe", version.get("product_version", "")),
         ],
-        "Processors": [
-            ("Count", said.get("cpu_count", "")),
+        "Processors and memory": [
+            ("Processors", said.get("cpu_count", "")),
             ("Model", " ".join(said.get("modelname", "").split())),
             ("Kind", said.get("vendor", "")),
+            ("Memory", size(metrics.memory_total) if metrics is not None and metrics.memory_total > 0 else ""),
         ],
     }
 

@@ -42,7 +42,7 @@ class MachinesCard(Card):
         self.content.addLayout(row)
         self.new: ActionButton | None = None
         if "vm.new" in workspace.commands.ids():
-            self.new = ActionButton(workspace.commands.action("vm.new"), "primary")
+            self.new = ActionButton(workspace.commands.action("vm.new"), "primary", "New VM…")
             self.content.addWidget(self.new, 0, Qt.AlignmentFlag.AlignLeft)
 
     def show_machines(self, machines: Sequence[VM]) -> None:

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QWidget
 
 from app.api import VM, Failure, Task
 from app.api.enums import VMOperation
@@ -21,7 +21,9 @@ from ui.base import theme
 from ui.base.settings import Settings
 from ui.base.theme import Theme
 from ui.base.workspace import Workspace
-from ui.main_window import MainWindow
+from ui.main_window import MainWindow, leave_dialog
+from ui.navigation.window_commands import about_dialog
+from ui.storage.insert_dialog import InsertDialog
 
 SIZES = ((1024, 700), (1440, 900))
 
@@ -81,6 +83,23 @@ def alerts(window: MainWindow) -> None:
     window.alerts.table.selectRow(0)
 
 
+def about(window: MainWindow) -> QWidget:
+    return shown(about_dialog(window.workspace))
+
+
+def leave(window: MainWindow) -> QWidget:
+    return shown(leave_dialog(window.workspace.history.running(), window))
+
+
+def insert(window: MainWindow) -> QWidget:
+    return shown(InsertDialog(window.workspace.cache, window))
+
+
+def shown(dialog: QWidget) -> QWidget:
+    dialog.show()
+    return dialog
+
+
 Show = Callable[[MainWindow], object]
 SCENES: dict[str, tuple[Callable[[FakeEngine, Workspace], None], Show]] = {
     "vm": (small, lambda w: w.show_object("VM", pools.DB, "general")),
@@ -102,6 +121,9 @@ SCENES: dict[str, tuple[Callable[[FakeEngine, Workspace], None], Show]] = {
     "lost": (small, lambda w: w.workspace.status_changed.emit("lost")),
     "empty": (empty, lambda w: w.show_object("pool", pools.POOL)),
     "no-events": (empty, lambda w: w.pane.choose_page("events")),
+    "about": (small, about),
+    "leave": (small, leave),
+    "insert": (small, insert),
     "large": (large, lambda w: w.show_object("VM", "OpaqueRef:vm7")),
 }
 
@@ -118,11 +140,11 @@ def take(app: QApplication, folder: Path, name: str, dark: bool, size: tuple[int
         window.resize(*size)
         window.show()
         app.processEvents()
-        show(window)
+        answer = show(window)
         for _ in range(3):
             app.processEvents()
         path = folder / f"{name}-{'dark' if dark else 'light'}-{size[0]}.png"
-        window.grab().save(str(path))
+        (answer if isinstance(answer, QWidget) else window).grab().save(str(path))
         window.hide()
         window.deleteLater()
         app.processEvents()

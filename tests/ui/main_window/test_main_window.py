@@ -233,8 +233,11 @@ def test_a_lost_connection_is_said_while_it_lasts(window: MainWindow, workspace:
     assert notice.isVisible()
     window.show_object("VM", pools.WEB)  # what is known can still be looked at
     assert window.page.strip.name.text() == "web-01"
+    assert not window.tool_bar.isEnabled()
+    assert [a.text() for a in window.menuBar().actions() if a.isEnabled()] == ["&File", "&View", "&Help"]
     workspace.status_changed.emit("connected")
     assert not notice.isVisible()
+    assert all(action.isEnabled() for action in window.menuBar().actions())
 
 
 def test_ctrl_f_comes_to_the_search(window: MainWindow) -> None:

@@ -79,7 +79,7 @@ def test_a_host_says_what_runs_its_guests(host: HostGeneralTab) -> None:
     assert facts["Accelerator"] == "tcg: software runs guests, slowly"
     assert facts["Tried"] == "kvm: there is no /dev/kvm, tcg: works"
     assert facts["QEMU"] == "7.2.19"
-    assert dict(host.facts("Processors"))["Model"] == "AMD Ryzen 7 5800X 8-Core Processor"
+    assert dict(host.facts("Processors and memory"))["Model"] == "AMD Ryzen 7 5800X 8-Core Processor"
     about = dict(host.facts("About"))
     assert about["Data folder"] == "/home/you/.local/share/stillframe"
     assert about["Disks in"] == "/srv/user"
@@ -103,6 +103,9 @@ def test_memory_and_vms_of_a_host(host: HostGeneralTab, engine: FakeEngine) -> N
     assert host.machines.sentence.text() == "4 VMs, 1 snapshot"
     engine.change(HostMetrics, "OpaqueRef:metrics", memory_free=40 * pools.GIB)
     assert host.memory.words() == "32\u00a0GiB free of 32\u00a0GiB"
+    engine.change(HostMetrics, "OpaqueRef:metrics", memory_free=0)  # not known
+    assert not host.memory.isVisible()
+    assert dict(host.facts("Processors and memory"))["Memory"] == "32\u00a0GiB"
     engine.change(VM, pools.WIN, power_state=VMPowerState.Suspended)
     assert host.machines.state_words() == ["2 running", "1 paused", "1 suspended"]
 

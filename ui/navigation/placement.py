@@ -102,7 +102,7 @@ def host_icon(cache: ObjectCache, host_rec: Host) -> str:
 
 
 def accelerator(host_rec: Host) -> str:
-    """What runs the guests of a host, as ``kvm``; "" where it does not say."""
+    """What runs the guests of a host, as ``kvm``; ``none`` where nothing can, "" where it does not say."""
     return host_rec.software_version.get("accelerator", "")
 
 
@@ -188,7 +188,8 @@ def _host(cache: ObjectCache, key: Key, record: Host) -> Row:
     name = record.name_label or record.hostname or "Host"
     what = {"host": "Host", "host-disconnected": "Host, does not answer"}.get(icon, "Host, takes no VMs now")
     order = (_HOST, rank, natural_key(name), key[1])
-    secondary = accelerator(record)
+    used = accelerator(record)
+    secondary = "no QEMU" if used == "none" else used
     return Row(key, _under(cache, ""), order, name, what, icon, secondary, record.name_description)
 
 

@@ -120,7 +120,7 @@ def _where_host(cache: ObjectCache, host: str, host_rec: Host) -> str:
     parts.append(f"{count(running, 'VM')} running" if running else "No VM running")
     used = accelerator(host_rec)
     if used:
-        parts.append(f"accelerator {used}")
+        parts.append("guests cannot run" if used == "none" else f"accelerator {used}")
     return " · ".join(parts)
 
 

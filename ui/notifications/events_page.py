@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 from PySide6.QtCore import QTimer
@@ -104,17 +106,29 @@ class EventsPage(ListPage):
     def refresh(self) -> None:
         """Take everything from the history and the cache; the rows that differ change."""
         cache, history = self.workspace.cache, self.workspace.history
-        rows = {f"own {id(entry)}": own(cache, entry) for entry in history.entries}
-        rows |= others(cache, history, self._dismissed)
-        self.model.set_items(rows)
-        running = sum(1 for row in rows.values() if row.state == "running")
-        failed = sum(1 for row in rows.values() if row.state == "failed")
-        self.say_where(
-            " · ".join((f"{running} running", f"{failed} failed", f"{count(len(rows), 'entry', 'entries')}"))
-        )
+        rows = {_key(entry): own(cache, entry) for entry in history.entries}
+        self.model.set_items(rows | others(cache, history, self._dismissed))
+        self._stale = False
+        self._show_counts()
+
+    def _refresh_one(self, entry: Entry) -> None:
+        self.model.update({_key(entry): own(self.workspace.cache, entry)})
+        self._refresh_others()
+
+    def _refresh_others(self) -> None:
+        found = others(self.workspace.cache, self.workspace.history, self._dismissed)
+        known = self.model.items
+        gone = [key for key, row in known.items() if not row.mine and key not in found]
+        self.model.update({key: row for key, row in found.items() if known.get(key) != row}, gone)
+        self._show_counts()
+
+    def _show_counts(self) -> None:
+        rows = self.model.items.values()
+        running = sum(1 for row in rows if row.state == "running")
+        failed = sum(1 for row in rows if row.state == "failed")
+        self.say_where(f"{running} running · {failed} failed · {count(len(rows), 'entry', 'entries')}")
         self.say_empty()
         self.show_details()
-        self._stale = False
 
     def refilter(self) -> None:
         kind, words = self.kinds.current(), self.search.text()
@@ -162,8 +176,9 @@ class EventsPage(ListPage):
         self._tick.setInterval(_SECOND)
         self._tick.timeout.connect(self._count_seconds)
         history = self.workspace.history
-        for signal in (history.added, history.changed, history.removed):
-            signal.connect(lambda *_: self._changed())
+        history.added.connect(self._entry_changed)
+        history.changed.connect(self._entry_changed)
+        history.removed.connect(self._entries_removed)
         self.workspace.changed.connect(self._follow)
 
     # ---- what can be done -------------------------------------------------------------------------------------
@@ -201,7 +216,7 @@ class EventsPage(ListPage):
         self.refresh()
 
     def _entries(self) -> dict[str, Entry]:
-        return {f"own {id(entry)}": entry for entry in self.workspace.history.entries}
+        return {_key(entry): entry for entry in self.workspace.history.entries}
 
     def _copy(self) -> None:
         chosen = self.chosen()
@@ -266,13 +281,20 @@ class EventsPage(ListPage):
 
     def _follow(self, delta: Delta) -> None:
         if delta.touches(Task):
-            self._changed()
+            self._if_seen(self._refresh_others)
 
-    def _changed(self) -> None:
-        if self.isVisible():
-            self.refresh()
-        else:
+    def _entry_changed(self, entry: Entry) -> None:
+        self._if_seen(partial(self._refresh_one, entry))
+
+    def _entries_removed(self) -> None:
+        self._if_seen(self.refresh)
+
+    def _if_seen(self, follow: Callable[[], None]) -> None:
+        """Follow a change now, or take everything in when the page is next looked at."""
+        if self._stale or not self.isVisible():
             self._stale = True
+        else:
+            follow()
 
     def _count_seconds(self) -> None:
         """Durations of what runs grow, and ages of what started."""
@@ -282,3 +304,7 @@ class EventsPage(ListPage):
         chosen = self.chosen()
         if len(chosen) == 1 and self.model.items[chosen[0]].state == "running":
             self._show_one(self.model.items[chosen[0]])
+
+
+def _key(entry: Entry) -> str:
+    return f"own {id(entry)}"

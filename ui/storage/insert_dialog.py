@@ -52,6 +52,7 @@ class InsertDialog(Dialog):
         self.table.selectionModel().selectionChanged.connect(lambda *_: self._check())
         self.table.doubleClicked.connect(lambda _index: self.accept())
         self.table.selectRow(0)
+        self.table.setFocus()
         self._check()
 
     def iso(self) -> str:

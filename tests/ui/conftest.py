@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import pytest
+import pytestqt.plugin
 import qasync
 from PySide6.QtWidgets import QApplication
+
+_loops: list[asyncio.AbstractEventLoop] = []
 
 
 def pytest_asyncio_loop_factories(config: Any, item: Any) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
@@ -17,6 +21,31 @@ def pytest_asyncio_loop_factories(config: Any, item: Any) -> Mapping[str, Callab
         app = QApplication.instance() or QApplication([])
         app.setProperty("quitOnLastWindowClosed", False)  # else closing a dialog ends the loop
         loop: asyncio.AbstractEventLoop = qasync.QEventLoop(app)
+        _loops[:] = [loop]
         return loop
 
     return {"qasync": make}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _events_between_the_phases() -> Iterator[None]:
+    """Let tasks that a fixture left running go on, not fail, when pytest-qt handles events between setup, test and end.
+
+    The loop is not running then, so a task that asks for it would end with "no running event loop".
+    """
+    original: Callable[[], None] = pytestqt.plugin._process_events
+
+    def process_events() -> None:
+        loop = next(iter(_loops), None)
+        if loop is None or loop.is_closed() or loop.is_running():
+            original()
+            return
+        asyncio._set_running_loop(loop)
+        try:
+            original()
+        finally:
+            asyncio._set_running_loop(None)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pytestqt.plugin, "_process_events", process_events)
+        yield

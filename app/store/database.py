@@ -8,9 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
-from alembic.operations import Operations
 from sqlalchemy import (
     Column,
     Connection,
@@ -182,6 +179,11 @@ class Database:
 
     def _add(self) -> None:
         """Add the tables and columns that are missing."""
+        # Only here: loading Alembic takes longer than opening the engine, and upgrades are rare.
+        from alembic.autogenerate import compare_metadata
+        from alembic.migration import MigrationContext
+        from alembic.operations import Operations
+
         with self._engine.begin() as connection:
             context = MigrationContext.configure(connection, opts={"compare_type": False})
             operations = Operations(context)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from PySide6.QtCore import QItemSelection, QItemSelectionModel, QModelIndex, QObject
@@ -19,6 +19,7 @@ class KeptPlaces(QObject):
     :param view: with its model set.
     :param key: the key of an index, None where it has none.
     :param index_of: the index of a key, an invalid one where it is gone.
+    :param parents: for a tree: the keys of the rows that have children, from the top down.
     """
 
     def __init__(
@@ -26,9 +27,10 @@ class KeptPlaces(QObject):
         view: QAbstractItemView,
         key: Callable[[Index], Any],
         index_of: Callable[[Any], QModelIndex],
+        parents: Callable[[], Iterable[Any]] = tuple,
     ) -> None:
         super().__init__(view)
-        self._view, self._key, self._index_of = view, key, index_of
+        self._view, self._key, self._index_of, self._parents = view, key, index_of, parents
         self._selected: list[Any] = []
         self._current: Any = None
         self._unfolded: list[Any] = []
@@ -41,7 +43,8 @@ class KeptPlaces(QObject):
         self._selected = [self._key(index) for index in view.selectionModel().selectedRows()]
         self._current = self._key(view.currentIndex())
         self._scrolled = view.verticalScrollBar().value()
-        self._unfolded = unfolded(view, self._key) if isinstance(view, QTreeView) else []
+        if isinstance(view, QTreeView):
+            self._unfolded = [key for key in self._parents() if view.isExpanded(self._index_of(key))]
 
     def _restore(self) -> None:
         view = self._view
@@ -61,16 +64,3 @@ class KeptPlaces(QObject):
             view.selectionModel().setCurrentIndex(current, _Select.NoUpdate)
             view.setAutoScroll(follows)
         view.verticalScrollBar().setValue(self._scrolled)
-
-
-def unfolded(view: QTreeView, key: Callable[[Index], Any]) -> list[Any]:
-    """The keys of the rows that show their children, parents first."""
-    found: list[Any] = []
-    model = view.model()
-    waiting = [model.index(row, 0) for row in range(model.rowCount())]
-    while waiting:
-        index = waiting.pop(0)
-        if model.hasChildren(index) and view.isExpanded(index):
-            found.append(key(index))
-            waiting += [model.index(row, 0, index) for row in range(model.rowCount(index))]
-    return found

@@ -18,6 +18,7 @@ from ui.models.natural_order import natural_key
 Key: TypeAlias = tuple[str, str]
 """The class and the reference of an object."""
 
+BUILT_IN: Final = "Built-in template"
 _HOST, _VM, _SR, _TEMPLATE, _DEFAULT_TEMPLATE = range(5)  # their order on one level
 
 #: fields on which the home of other objects depends; they hardly ever change
@@ -206,7 +207,7 @@ def _vm(cache: ObjectCache, key: Key, record: VM, *, default_templates: bool) ->
     if record.is_default_template and not default_templates:
         return None
     rank = _DEFAULT_TEMPLATE if record.is_default_template else _TEMPLATE
-    what = "Built-in template" if record.is_default_template else "Template"
+    what = BUILT_IN if record.is_default_template else "Template"
     order = (rank, 0, natural_key(name), key[1])
     return Row(key, _under(cache, ""), order, name, what, "template", "", record.name_description)
 

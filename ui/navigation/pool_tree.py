@@ -14,7 +14,7 @@ from app.client import Delta
 from ui.base import fonts, theme
 from ui.base.commands import Selection
 from ui.base.workspace import Workspace
-from ui.models.kept_places import KeptPlaces, unfolded
+from ui.models.kept_places import KeptPlaces
 from ui.navigation.placement import Key
 from ui.navigation.tree_model import SECONDARY_ROLE, PoolTreeModel
 from ui.widgets.views import TREE_ROW, TreeView
@@ -54,7 +54,7 @@ class PoolTree(TreeView):
         self.setItemDelegate(_Delegate(self))
         self.setAllColumnsShowFocus(False)
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.DefaultContextMenu)
-        self._places = KeptPlaces(self, self.pool.key, self.pool.index_of)
+        self._places = KeptPlaces(self, self.pool.key, self.pool.index_of, self.pool.parents)
         self.pool.renamed.connect(self._rename)
         self.pool.rowsInserted.connect(self._unfold_new)
         self.selectionModel().selectionChanged.connect(lambda *_: self._tell())
@@ -86,7 +86,7 @@ class PoolTree(TreeView):
         self._quiet = True
         self.pool.set_filter(words)
         if words:
-            self.expandAll()
+            self._fold([])
         elif self._folded_before_search is not None:
             self._fold(self._folded_before_search)
             self._folded_before_search = None
@@ -96,10 +96,7 @@ class PoolTree(TreeView):
 
     def folded(self) -> list[Key]:
         """The objects whose children are hidden."""
-        shown = set(unfolded(self, self.pool.key))
-        return [
-            key for _, key in self.pool.outline() if key not in shown and self.pool.hasChildren(self.pool.index_of(key))
-        ]
+        return [key for key in self.pool.parents() if not self.isExpanded(self.pool.index_of(key))]
 
     def rename(self) -> None:
         """Edit the name of the current object where it stands."""
@@ -235,9 +232,9 @@ class PoolTree(TreeView):
         return {"VM": ("vm.start", "vm.resume"), "template": ("vm.new",)}.get(self._kind(key), ())
 
     def _fold(self, folded: list[Key]) -> None:
-        self.expandAll()
-        for key in folded:
-            self.collapse(self.pool.index_of(key))
+        """Fold these, and unfold all others. (Qt's expandAll looks at every row there is.)"""
+        for key in self.pool.parents():
+            self.setExpanded(self.pool.index_of(key), key not in folded)
 
     def _unfold_new(self, parent: QModelIndex) -> None:
         """The first child of a row unfolds it."""

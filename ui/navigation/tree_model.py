@@ -11,7 +11,7 @@ from PySide6.QtCore import QAbstractItemModel, QModelIndex, QObject, QPersistent
 from app.client import Delta, ObjectCache
 from ui.base import icons, text
 from ui.models.sorted_rows import MOST_RUNS, SortedRows
-from ui.navigation.placement import Key, Row, affected, keys, row_of
+from ui.navigation.placement import BUILT_IN, Key, Row, affected, keys, row_of
 
 Index = QModelIndex | QPersistentModelIndex
 Role = Qt.ItemDataRole
@@ -22,6 +22,11 @@ SECONDARY_ROLE: Final = Role.UserRole.value + 2
 """Quiet words at the right: a host's accelerator, free space."""
 
 _HOLDERS: Final = ("pool", "host")  # the classes whose objects hold others
+
+# put together once: a view asks for each row's, again and again
+_FIXED_FLAGS: Final = Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable | Qt.ItemFlag.ItemNeverHasChildren
+_LEAF_FLAGS: Final = _FIXED_FLAGS | Qt.ItemFlag.ItemIsEditable
+_HOLDER_FLAGS: Final = Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable | Qt.ItemFlag.ItemIsEditable
 
 
 class PoolTreeModel(QAbstractItemModel):
@@ -69,6 +74,10 @@ class PoolTreeModel(QAbstractItemModel):
             return found
 
         return below(None, 0)
+
+    def parents(self) -> list[Key]:
+        """The objects that hold others now, from the top down."""
+        return sorted((key for key in self._below if key is not None and self._below[key].keys), key=_depth)
 
     @property
     def is_filtered(self) -> bool:
@@ -229,8 +238,13 @@ class PoolTreeModel(QAbstractItemModel):
     # ---- what Qt asks -----------------------------------------------------------------------------------------
 
     def index(self, row: int, column: int, parent: Index = NOWHERE) -> QModelIndex:
-        rows = None if self._is_stale(parent) else self._below.get(self.key(parent))
-        if rows is None or column != 0 or not 0 <= row < len(rows):
+        above: Key | None = None
+        if parent.isValid():
+            above = self._keys.get(parent.internalId())
+            if above is None:
+                return QModelIndex()
+        rows = self._below.get(above)
+        if rows is None or column != 0 or not 0 <= row < len(rows.keys):
             return QModelIndex()
         return self.createIndex(row, 0, self._ids[rows.keys[row]])
 
@@ -239,22 +253,29 @@ class PoolTreeModel(QAbstractItemModel):
         row = None if key is None else self._rows.get(key)
         return QModelIndex() if row is None else self.index_of(row.parent)
 
-    def rowCount(self, parent: Index = NOWHERE) -> int:
-        return 0 if self._is_stale(parent) else len(self._below.get(self.key(parent), ()))
+    def hasChildren(self, parent: Index = NOWHERE) -> bool:
+        return self.rowCount(parent) > 0
 
-    def _is_stale(self, index: Index) -> bool:
-        return index.isValid() and self.key(index) is None
+    def rowCount(self, parent: Index = NOWHERE) -> int:
+        above: Key | None = None
+        if parent.isValid():
+            above = self._keys.get(parent.internalId())
+            if above is None:
+                return 0
+        rows = self._below.get(above)
+        return 0 if rows is None else len(rows.keys)
 
     def columnCount(self, parent: Index = NOWHERE) -> int:
         return 1
 
     def flags(self, index: Index) -> Qt.ItemFlag:
         key = self.key(index)
-        if key is None:
+        row = None if key is None else self._rows.get(key)
+        if row is None:
             return Qt.ItemFlag.NoItemFlags
-        flags = Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable
-        row = self._rows[key]
-        return flags if row.what == "Built-in template" else flags | Qt.ItemFlag.ItemIsEditable
+        if row.key[0] in _HOLDERS:
+            return _HOLDER_FLAGS
+        return _FIXED_FLAGS if row.what == BUILT_IN else _LEAF_FLAGS
 
     def data(self, index: Index, role: int = Role.DisplayRole) -> Any:
         key = self.key(index)
@@ -268,6 +289,10 @@ class PoolTreeModel(QAbstractItemModel):
             return False
         self.renamed.emit(key, name)
         return True
+
+
+def _depth(key: Key) -> tuple[int, str]:
+    return (_HOLDERS.index(key[0]), key[1])
 
 
 def _shown(row: Row, role: int) -> Any:

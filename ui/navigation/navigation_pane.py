@@ -46,16 +46,18 @@ class NavigationPane(QWidget):
         self.setMinimumWidth(LEAST_WIDTH)
         self.setAccessibleName("Navigation")
         self._news = news
-        self.search = SearchField("Search…", shortcut=True)
-        self.tree = PoolTree(workspace, menus)
+        # From the outside in: a tree of thousands is laid out anew whenever it gets another parent.
+        self._lists = QStackedWidget(self)
+        infrastructure = QWidget(self._lists)
+        self.search = SearchField("Search…", shortcut=True, parent=infrastructure)
+        self.tree = PoolTree(workspace, menus, infrastructure)
         self.search.searched.connect(self.tree.search)
         self._pages = {page: ModeButton(icon, title, title.lower()) for page, icon, title in pages}
         self._modes = {
             INFRASTRUCTURE: ModeButton("infrastructure", "Infrastructure"),
             NOTIFICATIONS: ModeButton("bell", "Notifications", "unseen notifications"),
         }
-        self._lists = QStackedWidget()
-        self._lists.addWidget(self._infrastructure())
+        self._lists.addWidget(self._with_tree(infrastructure))
         self._lists.addWidget(self._notifications())
         rows = QVBoxLayout(self)
         rows.setContentsMargins(0, 0, 0, 0)
@@ -102,9 +104,8 @@ class NavigationPane(QWidget):
         """The button of a mode, with its count."""
         return self._modes[mode]
 
-    def _infrastructure(self) -> QWidget:
-        made = QWidget()
-        rows = QVBoxLayout(made)
+    def _with_tree(self, page: QWidget) -> QWidget:
+        rows = QVBoxLayout(page)
         rows.setContentsMargins(0, 12, 0, 4)
         rows.setSpacing(8)
         line = QHBoxLayout()
@@ -112,7 +113,7 @@ class NavigationPane(QWidget):
         line.addWidget(self.search)
         rows.addLayout(line)
         rows.addWidget(self.tree, 1)
-        return made
+        return page
 
     def _notifications(self) -> QWidget:
         made = QWidget()

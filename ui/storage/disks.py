@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
-from app.api import EPOCH, SR, VBD, VDI, VM, Ref, VBDMode, VBDType, VDIType, is_null
+from app.api import EPOCH, SR, VBD, VDI, VM, Record, Ref, VBDMode, VBDType, VDIType, is_null
+from app.client import Delta, ObjectCache
 from ui.base.sizes_and_dates import size
 from ui.models.looking import Looking
 
@@ -107,20 +108,55 @@ def _device(look: Looking, vbd: VBD) -> Device:
     )
 
 
-def volumes(look: Looking, sr: str) -> dict[str, Volume]:
-    """The disks of a storage repository by reference."""
-    record = look.get(SR, sr)
+def volumes(cache: ObjectCache, sr: str, only: Collection[str] | None = None) -> dict[str, Volume]:
+    """The disks of a storage repository by reference; ``only`` looks at no others."""
+    record = cache.get(SR, sr)
     iso = record is not None and record.content_type == "iso"
-    memories = {vm.suspend_VDI: ref for ref, vm in look.all(VM).items() if not is_null(vm.suspend_VDI)}
-    look.all(VBD)
-    return {ref: _volume(look, ref, vdi, memories, iso=iso) for ref, vdi in look.all(VDI).items() if sr == vdi.SR}
+    memories = {vm.suspend_VDI: ref for ref, vm in cache.all(VM).items() if not is_null(vm.suspend_VDI)}
+    every = cache.all(VDI)
+    asked = every if only is None else [Ref(ref) for ref in only]
+    found = {ref: every[ref] for ref in asked if ref in every and sr == every[ref].SR}
+    return {ref: _volume(cache, ref, vdi, memories, iso=iso) for ref, vdi in found.items()}
 
 
-def _volume(look: Looking, ref: Ref[VDI], vdi: VDI, memories: Mapping[Ref[VDI], Ref[VM]], *, iso: bool) -> Volume:
-    holding = [vbd.VM for held in sorted(vdi.VBDs) if (vbd := look.get(VBD, held)) is not None]
+def touched_volumes(cache: ObjectCache, delta: Delta) -> set[str]:
+    """The disks whose rows a delta may have changed: themselves, or who has them and what that is called."""
+    found: set[str] = set()
+    for key in delta.added | delta.changed | delta.removed:
+        cls, ref = key
+        if cls == "VDI":
+            found.add(ref)
+        elif cls == "VBD":
+            records = (cache.get(VBD, ref), delta.before.get(key))
+            found |= {record.VDI for record in records if isinstance(record, VBD)}
+        elif cls == "VM":
+            now, before = cache.get(VM, ref), delta.before.get(key)
+            if now is None or not isinstance(before, VM) or _facts(now) != _facts(before):
+                found |= _disks_of(cache, now) | _disks_of(cache, before)
+    return found
+
+
+def _facts(record: VM) -> tuple[object, ...]:
+    return record.name_label, record.suspend_VDI, record.VBDs
+
+
+def _disks_of(cache: ObjectCache, record: Record | None) -> set[str]:
+    """The disks of a VM and of its snapshots, whose rows name it."""
+    if not isinstance(record, VM):
+        return set()
+    found: set[str] = {record.suspend_VDI}
+    snapshots = (cache.get(VM, ref) for ref in record.snapshots)
+    for machine in (record, *(snapshot for snapshot in snapshots if snapshot is not None)):
+        held = (cache.get(VBD, ref) for ref in machine.VBDs)
+        found |= {vbd.VDI for vbd in held if vbd is not None}
+    return found
+
+
+def _volume(cache: ObjectCache, ref: Ref[VDI], vdi: VDI, memories: Mapping[Ref[VDI], Ref[VM]], *, iso: bool) -> Volume:
+    holding = [vbd.VM for held in sorted(vdi.VBDs) if (vbd := cache.get(VBD, held)) is not None]
     if ref in memories:
         holding.append(memories[ref])
-    names = [(name, vm) for vm in holding if (name := _holder(look, vm))]
+    names = [(name, vm) for vm in holding if (name := _holder(cache, vm))]
     frozen = vdi.snapshot_time if vdi.is_a_snapshot and vdi.snapshot_time > EPOCH else None
     return Volume(
         name=vdi.name_label or ("Base copy" if not vdi.managed else "Unnamed"),
@@ -136,13 +172,13 @@ def _volume(look: Looking, ref: Ref[VDI], vdi: VDI, memories: Mapping[Ref[VDI], 
     )
 
 
-def _holder(look: Looking, vm: str) -> str:
-    record = look.get(VM, vm)
+def _holder(cache: ObjectCache, vm: str) -> str:
+    record = cache.get(VM, vm)
     if record is None:
         return ""
     if not record.is_a_snapshot:
         return record.name_label
-    of = look.get(VM, record.snapshot_of)
+    of = cache.get(VM, record.snapshot_of)
     return f"{of.name_label} › {record.name_label}" if of is not None else record.name_label
 
 

@@ -8,15 +8,14 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QHeaderView, QVBoxLayout, QWidget
 
-from app.api import SR
+from app.api import SR, VBD, VDI, VM
 from app.client import Delta
 from ui.base.dialogs import GAP, GROUP, label
 from ui.base.sizes_and_dates import age, count, exact, size
 from ui.base.workspace import Workspace
 from ui.models.kept_places import KeptPlaces
-from ui.models.looking import Looking
 from ui.models.table_model import Column, TableModel
-from ui.storage.disks import KINDS, Volume, size_or_dash, volumes
+from ui.storage.disks import KINDS, Volume, size_or_dash, touched_volumes, volumes
 from ui.widgets.buttons import ActionButton, Segmented
 from ui.widgets.cards import Card
 from ui.widgets.progress import CapacityBar
@@ -57,7 +56,6 @@ class SRStorageTab(QWidget):
         self._workspace = workspace
         self._ref = ""
         self._stale = False
-        self._look = Looking(workspace.cache)
         self.setAccessibleName("Storage")
         self.capacity = CapacityBar("Space")
         self.allocation = label("", "secondary")
@@ -120,8 +118,12 @@ class SRStorageTab(QWidget):
             self._refresh()
 
     def _follow(self, delta: Delta) -> None:
-        if self._ref and self._look.matters(delta):
-            self._refresh_or_wait()
+        if not self._ref or not delta.touches(SR, VDI, VBD, VM):
+            return
+        if self._stale or not self.isVisible():
+            self._stale = True
+        else:
+            self._take_in(delta)
 
     def _refresh_or_wait(self) -> None:
         self._stale = True
@@ -130,9 +132,22 @@ class SRStorageTab(QWidget):
 
     def _refresh(self) -> None:
         self._stale = False
-        self._look = Looking(self._workspace.cache)
-        self.model.set_items(volumes(self._look, self._ref))
-        record = self._look.get(SR, self._ref)
+        self.model.set_items(volumes(self._workspace.cache, self._ref))
+        self._show_totals()
+
+    def _take_in(self, delta: Delta) -> None:
+        """Look again at the disks that a delta touched, and at no others: there may be thousands."""
+        touched = touched_volumes(self._workspace.cache, delta)
+        found = volumes(self._workspace.cache, self._ref, touched)
+        known = self.model.items
+        changed = {ref: volume for ref, volume in found.items() if known.get(ref) != volume}
+        gone = [ref for ref in touched if ref in known and ref not in found]
+        self.model.update(changed, gone)
+        if changed or gone or ("SR", self._ref) in delta.changed:
+            self._show_totals()
+
+    def _show_totals(self) -> None:
+        record = self._workspace.cache.get(SR, self._ref)
         if record is not None:
             self._show_space(record)
         self._summarise()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from pytestqt.qtbot import QtBot
 
-from app.api import PBD, SR, VDI, VM
+from app.api import PBD, SR, VBD, VDI, VM
 from app.api.enums import SROperation
 from tests.support.fake_session import FakeEngine
 from tests.ui.main_window import pools
@@ -62,6 +62,39 @@ def test_a_suspended_vm_has_its_memory_here(tab: SRStorageTab, engine: FakeEngin
     memory = next(ref for ref, vdi in engine.cache.all(VDI).items() if vdi.name_label.startswith("memory"))
     engine.change(VM, pools.BUILD, suspend_VDI=memory)
     assert rows(tab)["memory of build-agent, Memory image"] == ("Memory image", "build-agent")
+
+
+def test_names_of_vms_are_followed(tab: SRStorageTab, engine: FakeEngine) -> None:
+    engine.change(VM, pools.DB, name_label="ledger")
+    assert rows(tab)["billing-db data, Snapshot"][1] == "ledger › Before upgrade 16"
+    assert rows(tab)["billing-db system, Disk"][1] == "ledger"
+    engine.remove(VM, pools.WEB)
+    assert rows(tab)["web-01, Disk"][1] == ""
+
+
+def test_a_disk_that_changes_hands_or_goes(tab: SRStorageTab, engine: FakeEngine) -> None:
+    vbd, held = next((r, v) for r, v in engine.cache.all(VBD).items() if v.VM == pools.WEB)
+    engine.remove(VBD, vbd)
+    assert rows(tab)["web-01, Disk"][1] == ""
+    taken = engine.put(VBD(VM=pools.ref(pools.WIN), VDI=held.VDI, userdevice="1"))
+    engine.change(VDI, held.VDI, VBDs=frozenset({taken}))
+    assert rows(tab)["web-01, Disk"][1] == "test-win11"
+    engine.remove(VDI, held.VDI)
+    assert "web-01, Disk" not in rows(tab)
+
+
+def test_a_change_elsewhere_looks_at_no_disk(
+    tab: SRStorageTab, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[object] = []
+
+    def note(_cache: object, _sr: str, only: object) -> dict[str, object]:
+        looked.append(only)
+        return {}
+
+    monkeypatch.setattr("ui.storage.sr_tab.volumes", note)
+    engine.change(VM, pools.WEB, memory_target=7)
+    assert looked == [set()]
 
 
 def test_a_missing_file_is_told_in_words(tab: SRStorageTab, engine: FakeEngine) -> None:

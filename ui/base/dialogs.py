@@ -203,6 +203,7 @@ class ConsequenceList(QWidget):
         """
         while (item := self._rows.takeAt(0)) is not None:
             if (row := item.widget()) is not None:
+                row.hide()  # it is deleted only later, and would be seen over the new ones until then
                 row.deleteLater()
         for name, words in consequences:
             self._rows.addWidget(_consequence(name, words))

@@ -47,8 +47,11 @@ class Workspace(QObject):
 
     def spawn(self, work: Coroutine[Any, Any, Any], doing: str = "") -> asyncio.Task[Any]:
         """Run a coroutine; an error is shown as "`doing` failed"."""
-        task = asyncio.ensure_future(self._reported(work, doing))
+        reported = self._reported(work, doing)
+        task = asyncio.ensure_future(reported)
         self._tasks.add(task)
+        # A task cancelled before its first step would leave them waiting for somebody to run them.
+        task.add_done_callback(lambda _: (reported.close(), work.close()))
         task.add_done_callback(self._tasks.discard)
         return task
 

@@ -146,7 +146,7 @@ class DetailsPane(Card):
             ("Created", date_and_time(record.snapshot_time), exact(record.snapshot_time)),
             ("Type", words.type_of(record)),
             ("Consistency", words.consistency(record, facts)),
-            ("Guest paused", words.pause(record)),
+            ("Guest paused" if words.has_memory(record) else "Disks waited", *words.pause(record)),
             ("State then", words.state_then(record)),
             ("Size", words.size_of(facts), "Own: what deleting it would free. Shared: what others need as well."),
             ("Chain depth", words.depth_of(facts.depth), f"Images in a row below its disks, at most {CHAIN_LIMIT}"),

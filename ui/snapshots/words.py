@@ -105,13 +105,17 @@ def consistency(snapshot: VM, facts: ChainFacts) -> str:
     return f"One instant, {disks}, RAM" if has_memory(snapshot) else f"One instant, {disks}"
 
 
-def pause(snapshot: VM) -> str:
-    """How long the guest stood still: ``14 ms``; "" where nobody measured."""
+def pause(snapshot: VM) -> tuple[str, str]:
+    """How long the guest stood still, or only its disks, and what that means; empty where nobody measured."""
     try:
         stall = float(snapshot.other_config.get(STALL_KEY, ""))
     except ValueError:
-        return ""
-    return duration(stall / 1000) if stall >= 0 else ""
+        return "", ""
+    if stall < 0:
+        return "", ""
+    if has_memory(snapshot):
+        return duration(stall / 1000), "No processor of the guest ran for this long."
+    return f"at most {duration(stall / 1000)}", "The guest ran on; what it wrote to its disks waited for this long."
 
 
 def state_then(snapshot: VM) -> str:
@@ -162,7 +166,7 @@ def summary(facts: list[ChainFacts], now: ChainFacts) -> str:
 
 def age_of(snapshot: VM) -> str:
     """How old it is, for a card: ``2 days ago · 14 ms``."""
-    stood = pause(snapshot)
+    stood, _ = pause(snapshot)
     old = age(snapshot.snapshot_time)
     return f"{old} · {stood}" if stood and has_memory(snapshot) else old
 

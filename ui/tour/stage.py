@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ from PySide6.QtGui import QImage, QPainter
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QApplication, QDialog, QWidget
 
-from app.api import VM, Ref, VMPowerState
+from app.api import VM, ConnectionLost, Failure, Ref, VMPowerState
 from app.api.enums import ConsoleProtocol
 from app.api.vm import Console
 from ui.application import Desktop
@@ -21,6 +22,7 @@ from ui.base import theme
 
 W = TypeVar("W", bound=QWidget)
 PATIENCE_SECONDS = 60.0
+SILENCE_SECONDS = 5.0
 _OTHER = {theme.Theme.LIGHT: theme.Theme.DARK, theme.Theme.DARK: theme.Theme.LIGHT}
 
 
@@ -160,13 +162,9 @@ class Counter:
 
     async def listen(self, vm: Ref[VM]) -> None:
         """Listen to the VM's serial line from now on. It counts from the next line."""
-        self.now = self.started_at = -1
         await self.stop()
-        await self._stage.until(lambda: self._console(vm), "the VM has a serial console")
-        console = self._console(vm)
-        assert console is not None
-        reader, writer = await self._stage.desktop.session.open_console(console)
-        self._task = asyncio.ensure_future(self._read(reader, writer))
+        self.now = self.started_at = -1
+        self._task = asyncio.ensure_future(self._follow(vm))
 
     async def stop(self) -> None:
         """Stop listening."""
@@ -183,9 +181,18 @@ class Counter:
         consoles = self._stage.cache.all(Console).items()
         return next((r for r, c in consoles if vm == c.VM and c.protocol is ConsoleProtocol.vt100), None)
 
+    async def _follow(self, vm: Ref[VM]) -> None:
+        """Keep a line to whatever guest the VM has at the moment."""
+        while True:
+            console = self._console(vm)
+            if console is not None:
+                with contextlib.suppress(Failure, ConnectionLost, TimeoutError, OSError):
+                    await self._read(*await self._stage.desktop.session.open_console(console))
+            await asyncio.sleep(0.1)
+
     async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            while line := await reader.readline():
+            while line := await asyncio.wait_for(reader.readline(), SILENCE_SECONDS):
                 self._take(line.decode("ascii", "replace"))
         finally:
             writer.close()

@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.bench import snapshot_speed
+from tests.bench import desktop, guest_stall, size_independence, snapshot_speed, store_speed, ui_stall
 from tests.bench.benchmark import Benchmark, Options, choose, run
 from tests.bench.machine import facts
 from tests.bench.result import Result, figure, save, table, verdict
@@ -18,7 +18,14 @@ from tests.bench.result import Result, figure, save, table, verdict
 
 def known() -> list[Benchmark]:
     """All benchmarks, in the order in which they run."""
-    return [*snapshot_speed.benchmarks()]
+    return [
+        *snapshot_speed.benchmarks(),
+        guest_stall.benchmark(),
+        size_independence.benchmark(),
+        *desktop.benchmarks(),
+        ui_stall.benchmark(),
+        store_speed.benchmark(),
+    ]
 
 
 def main(arguments: Sequence[str] | None = None, benchmarks: Sequence[Benchmark] | None = None) -> int:

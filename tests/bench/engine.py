@@ -38,8 +38,9 @@ class EmulatedDriver(QemuDriver):
 class EngineBench(Bench):
     """An engine on its thread. What is read from the store while nothing changes it may be read from here."""
 
-    def __init__(self, thread: EngineThread, session: Session, cache: ObjectCache) -> None:
+    def __init__(self, config: Config, thread: EngineThread, session: Session, cache: ObjectCache) -> None:
         super().__init__(thread.engine, session, cache)
+        self.config = config
         self.thread = thread
 
     async def start_and_boot(self, vm: Ref[VM]) -> None:
@@ -91,7 +92,7 @@ def data_folder(options: Options) -> Iterator[Path]:
 @asynccontextmanager
 async def opened(folder: Path) -> AsyncIterator[EngineBench]:
     """An engine over a new data folder; its guests end with the block."""
-    config: Config = load(folder / "data")
+    config = load(folder / "data")
     thread = EngineThread(config, EmulatedDriver(config.data_dir, config.run_dir))
     await thread.open()
     try:
@@ -101,7 +102,7 @@ async def opened(folder: Path) -> AsyncIterator[EngineBench]:
         watcher.start()
         await watcher.filled()
         try:
-            yield EngineBench(thread, session, cache)
+            yield EngineBench(config, thread, session, cache)
         finally:
             await watcher.close()
             await thread.run(kill_guests(thread))

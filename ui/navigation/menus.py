@@ -23,7 +23,7 @@ MENU_BAR: Final[Mapping[str, tuple[str, ...]]] = {
         "view.theme_dark",
         "view.theme_system",
     ),
-    "&Pool": ("pool.schedules", "-", "pool.rename"),
+    "&Pool": ("pool.schedules",),
     "&Server": ("host.properties",),
     "V&M": (
         "vm.new",
@@ -43,7 +43,7 @@ MENU_BAR: Final[Mapping[str, tuple[str, ...]]] = {
         "vm.schedules",
         "-",
         "vm.copy_uuid",
-        "vm.rename",
+        "tree.rename",
         "vm.delete",
         "vm.properties",
     ),
@@ -54,8 +54,8 @@ _NEED_ENGINE: Final = ("&Pool", "&Server", "V&M", "&Storage")
 _PREFIXES: Final = {"&Pool": "pool.", "&Server": "host.", "V&M": "vm.", "&Storage": "sr."}
 
 CONTEXT: Final[Mapping[str, tuple[str, ...]]] = {
-    "pool": ("vm.new", "-", "pool.schedules", "-", "pool.rename", "pool.properties"),
-    "host": ("vm.new", "-", "host.rename", "host.properties"),
+    "pool": ("vm.new", "-", "pool.schedules", "-", "tree.rename", "pool.properties"),
+    "host": ("vm.new", "-", "tree.rename", "host.properties"),
     "VM": (
         "vm.start",
         "vm.shutdown",

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Final
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QShowEvent
+from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QHeaderView, QMenu, QPushButton, QVBoxLayout, QWidget
 
 from app.client import Delta
@@ -17,6 +17,7 @@ from ui.base.workspace import Workspace
 from ui.models.kept_places import KeptPlaces
 from ui.models.looking import Looking
 from ui.models.table_model import Column, TableModel
+from ui.storage.commands import SCOPE
 from ui.storage.disks import Device, devices, isos, size_or_dash
 from ui.widgets.buttons import MenuButton, button
 from ui.widgets.cards import Card
@@ -112,6 +113,8 @@ class StorageTab(QWidget):
         super().showEvent(event)
         if self._stale:
             self._refresh()
+        else:
+            self._choose_drive()
 
     def _follow(self, delta: Delta) -> None:
         if self._ref and self._look.matters(delta):
@@ -133,7 +136,16 @@ class StorageTab(QWidget):
         used = sum(device.used or 0 for device in disks)
         words = f"{count(len(disks), 'disk')} · {size(total)} in all, {size(used)} in own files"
         self.summary.setText(words if disks else "")
-        self._workspace.commands.refresh("storage")
+        self._choose_drive()
+
+    def _choose_drive(self) -> None:
+        """The commands of the menu act on the first drive of the VM that is looked at."""
+        drives = list(self._drives) if self.isVisible() else []
+        self._workspace.commands.update((("VBD", drives[0]),) if drives else (), SCOPE)
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        super().hideEvent(event)
+        self._choose_drive()
 
     def _show_drives(self, found: dict[str, Device]) -> None:
         for ref in [ref for ref in self._drives if ref not in found]:

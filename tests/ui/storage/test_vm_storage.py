@@ -165,6 +165,17 @@ async def test_eject(tab: StorageTab, engine: FakeEngine, workspace: Workspace) 
     assert not row.eject.isEnabled()
 
 
+def test_the_menu_acts_on_the_drive_that_is_seen(tab: StorageTab, engine: FakeEngine, workspace: Workspace) -> None:
+    assert workspace.commands.selection("storage") == (("VBD", drive_of(engine, pools.DB)),)
+    assert workspace.commands.action("vbd.insert").isEnabled()
+    tab.show_object("VM", pools.WIN)
+    assert workspace.commands.action("vbd.eject").isEnabled()
+    tab.hide()
+    assert not workspace.commands.action("vbd.insert").isEnabled()
+    tab.show()
+    assert workspace.commands.action("vbd.eject").isEnabled()
+
+
 def test_a_suspended_vm_keeps_its_disc(tab: StorageTab, engine: FakeEngine, workspace: Workspace) -> None:
     engine.change(VM, pools.WIN, power_state=VMPowerState.Suspended)
     engine.change(VBD, drive_of(engine, pools.WIN), allowed_operations=frozenset())

@@ -151,6 +151,14 @@ class VBDCalls(Calls):
     async def insert(self, vbd: Ref["VBD"], vdi: Ref["VDI"]) -> None:
         """Put a medium into an empty drive, running or not."""
 
+    @message(errors=("DEVICE_ALREADY_EXISTS", "INVALID_VALUE", "VM_BAD_POWER_STATE"))
+    async def set_userdevice(self, vbd: Ref["VBD"], value: str) -> None:
+        """Give a block device of a Halted VM another number."""
+
+    @message(errors=("OPERATION_NOT_ALLOWED", "INVALID_VALUE", "VM_BAD_POWER_STATE"))
+    async def set_type(self, vbd: Ref["VBD"], value: VBDType) -> None:
+        """Make a block device of a Halted VM a disk or a drive; what it holds must go with that."""
+
     @message(errors=("VBD_IS_EMPTY", "VBD_NOT_REMOVABLE_MEDIA"))
     async def eject(self, vbd: Ref["VBD"]) -> None:
         """Take the medium out of a drive, running or not."""

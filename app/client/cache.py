@@ -67,12 +67,20 @@ class ObjectCache:
         return stop
 
     def apply(self, batch: EventBatch, *, complete: bool = False) -> Delta:
-        """Take a batch in and tell the listeners. A complete batch holds everything: what it lacks is gone."""
+        """Take a batch in and tell the listeners. A complete batch holds everything: what it lacks is gone.
+
+        A listener that raises does not keep the others from hearing; the first one's error is raised afterwards.
+        """
         delta = self._change(batch.events, complete)
         self.filled = True
-        if delta:
-            for listener in list(self._listeners):
+        failed: Exception | None = None
+        for listener in list(self._listeners) if delta else ():
+            try:
                 listener(delta)
+            except Exception as error:
+                failed = failed or error
+        if failed is not None:
+            raise failed
         return delta
 
     def agrees_with(self, counts: Mapping[str, int]) -> bool:

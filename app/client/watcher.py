@@ -54,8 +54,11 @@ class Watcher:
         while True:
             try:
                 token = await self._take_in(token)
-            except (ConnectionLost, Failure) as error:
-                log.warning("the event feed failed", error=str(error))
+            except Exception as error:
+                if isinstance(error, ConnectionLost | Failure):
+                    log.warning("the event feed failed", error=str(error))
+                else:
+                    log.exception("a bug of ours in the event feed")
                 self._set_status("lost")
                 await asyncio.sleep(RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)])
                 failures += 1
@@ -67,7 +70,11 @@ class Watcher:
 
     async def _take_in(self, token: str) -> str:
         batch = await self._session.event.from_(["*"], token, WAIT_SECONDS if token else 0.0)
-        self._cache.apply(batch, complete=not token)
+        try:
+            self._cache.apply(batch, complete=not token)
+        except Exception:
+            # The cache itself is right; a listener that fails must not keep the others from hearing what comes next.
+            log.exception("a listener failed")
         self._filled.set()
         if not self._cache.agrees_with(batch.valid_ref_counts):
             log.warning("events were lost, asking for everything again")

@@ -6,10 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
 from app.api.failure import duplicate_key, handle_invalid, parameter_count, type_error, uuid_invalid
 from app.api.types import Field, Record, XenClass
+from app.api.values import check_reference, checked
 from app.store import Store
 
 Handler = Callable[[Sequence[Any]], Any]
@@ -69,6 +68,8 @@ class _Reads:
         return ref
 
     def by_name(self, params: Sequence[Any]) -> list[str]:
+        if not isinstance(params[0], str):
+            raise type_error("name_label")
         objects = self._store.of_class(self._declared.name)
         return [ref for ref, record in objects.items() if getattr(record, "name_label", None) == params[0]]
 
@@ -96,24 +97,32 @@ class _Setter:
         self._field = field
 
     def set(self, params: Sequence[Any]) -> None:
-        self._write(params[0], checked(params[1], self._field.annotation, self._field.name))
+        value = checked(params[1], self._field.annotation, self._field.name)
+        check_reference(self._field, value, lambda cls, ref: ref in self._store.of_class(cls))
+        self._write(params[0], value)
 
     def add_to(self, params: Sequence[Any]) -> None:
         ref, key, value = params
         entries = self._map(ref)
-        if key in entries:
+        if self._key(key) in entries:
             raise duplicate_key(self._declared.name, self._field.name, ref, key)
         self.set((ref, {**entries, key: value}))
 
     def remove_from(self, params: Sequence[Any]) -> None:
         ref, key = params
-        self.set((ref, {k: v for k, v in self._map(ref).items() if k != key}))
+        gone = self._key(key)
+        self.set((ref, {k: v for k, v in self._map(ref).items() if k != gone}))
 
     def add(self, params: Sequence[Any]) -> None:
         self.set((params[0], [*self._current(params[0]), params[1]]))
 
     def remove(self, params: Sequence[Any]) -> None:
-        self.set((params[0], [v for v in self._current(params[0]) if v != params[1]]))
+        (gone,) = checked([params[1]], self._field.annotation, self._field.name)
+        self.set((params[0], [v for v in self._current(params[0]) if v != gone]))
+
+    def _key(self, key: Any) -> str:
+        # Every map with a setter has text for keys.
+        return str(checked(key, str, self._field.name))
 
     def _map(self, ref: Any) -> Mapping[str, Any]:
         entries: Mapping[str, Any] = self._current(ref)
@@ -129,11 +138,3 @@ class _Setter:
         self._current(ref)
         with self._store.transaction() as tx:
             tx.update(self._declared.record, ref, **{self._field.name: value})
-
-
-def checked(value: Any, annotation: Any, name: str) -> Any:
-    """The value converted to the declared type. :raise Failure: FIELD_TYPE_ERROR."""
-    try:
-        return msgspec.convert(value, annotation, strict=True)
-    except (msgspec.ValidationError, ValueError, TypeError) as error:
-        raise type_error(name) from error

@@ -9,12 +9,13 @@ from typing import Any, Final
 from app.api import Failure
 from app.api.failure import parameter_count, unknown_method
 from app.api.types import Calls, MessageSpec, classes
-from app.engine.accessors import Accessor, accessors, checked
+from app.api.values import checked
+from app.engine.accessors import Accessor, accessors
 from app.engine.sessions import Sessions
-from app.engine.tasks import Tasks
+from app.engine.tasks import Tasks, own_failure
 from app.store import Store
 
-_SESSIONLESS: Final = frozenset({"session.login_with_password"})
+_OF_SESSIONS: Final = frozenset({"session.login_with_password", "session.logout"})
 
 
 class Dispatcher:
@@ -33,7 +34,7 @@ class Dispatcher:
 
     def methods(self) -> list[str]:
         """The names of all messages, as system.listMethods answers them."""
-        return sorted({*self._messages, *self._accessors, *_SESSIONLESS})
+        return sorted({*self._messages, *self._accessors, *_OF_SESSIONS})
 
     async def call(self, session: str, method: str, params: Sequence[Any]) -> Any:
         """Do what the message says. `params` come after the session.
@@ -42,7 +43,17 @@ class Dispatcher:
             MESSAGE_PARAMETER_COUNT_MISMATCH, FIELD_TYPE_ERROR, INTERNAL_ERROR.
         """
         self._sessions.check(session)
+        try:
+            return await self._call(session, method, params)
+        except Failure:
+            raise
+        except Exception as error:
+            raise own_failure(error, session) from error
+
+    async def _call(self, session: str, method: str, params: Sequence[Any]) -> Any:
         if method == "session.logout":
+            if params:
+                raise parameter_count(method, 0, len(params))
             return self._sessions.logout(session)
         name = method.removeprefix("Async.")
         message = self._messages.get(name)

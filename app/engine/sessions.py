@@ -16,6 +16,9 @@ class Sessions:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        # Not in the records: an event for each call would wake every client for each call.
+        self._last_used: dict[str, int] = {}
+        self._calls = 0
 
     def login(self, user: str, _password: str, originator: str, *, private: bool) -> str:
         """Begin a session over a private channel, as the local superuser.
@@ -42,12 +45,19 @@ class Sessions:
         """:raise Failure: SESSION_INVALID."""
         if not isinstance(session, str) or self._context.store.find(SessionRecord, session) is None:
             raise session_invalid(str(session))
+        self._calls += 1
+        self._last_used[session] = self._calls
 
     def logout(self, session: str) -> None:
         """End a session."""
+        self._last_used.pop(session, None)
         with self._context.store.transaction() as tx:
             tx.delete(SessionRecord, session)
 
     def _excess(self) -> list[str]:
-        known = sorted(self._context.store.all(SessionRecord).items(), key=lambda item: item[1].last_active)
-        return [ref for ref, _ in known[: max(0, len(known) - MOST_SESSIONS + 1)]]
+        """The sessions that have been silent the longest, so that one more fits."""
+        known = sorted(self._context.store.all(SessionRecord), key=lambda ref: self._last_used.get(ref, 0))
+        gone = [str(ref) for ref in known[: max(0, len(known) - MOST_SESSIONS + 1)]]
+        for ref in gone:
+            self._last_used.pop(ref, None)
+        return gone

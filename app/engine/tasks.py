@@ -20,6 +20,13 @@ KEPT_FINISHED: Final = 500
 KEPT_FOR: Final = timedelta(hours=24)
 
 
+def own_failure(error: Exception, ref: str) -> Failure:
+    """A bug of ours as INTERNAL_ERROR, naming the log entry that has the traceback; for an `except` block."""
+    log_id = ref.removeprefix("OpaqueRef:")[:8]
+    log.exception("a bug of ours", id=log_id)
+    return internal_error(f"{type(error).__name__}: {error} (log entry {log_id})")
+
+
 class Tasks:
     """All tasks of the engine."""
 
@@ -94,12 +101,15 @@ class Tasks:
                 tx.delete(Task, ref)
 
     async def _run_and_record(self, handle: TaskHandle, work: Callable[[], Awaitable[Any]]) -> None:
+        async def as_xml() -> str:
+            return xml_value(await work())
+
         try:
-            result = await self._guarded(handle, work)
+            result = await self._guarded(handle, as_xml)
         except Failure as failure:
             self._finish_failed(handle, failure)
         else:
-            self._finish(handle, status=TaskStatus.success, result=xml_value(result))
+            self._finish(handle, status=TaskStatus.success, result=result)
         self._collect()
 
     async def _guarded(self, handle: TaskHandle, work: Callable[[], Awaitable[Any]]) -> Any:
@@ -111,9 +121,7 @@ class Tasks:
             except Failure:
                 raise
             except Exception as error:
-                log_id = handle.ref.removeprefix("OpaqueRef:")[:8]
-                log.exception("a bug of ours", id=log_id)
-                raise internal_error(f"{type(error).__name__}: {error} (log entry {log_id})") from error
+                raise own_failure(error, handle.ref) from error
 
     def _finish_failed(self, handle: TaskHandle, failure: Failure) -> None:
         if failure.code == "TASK_CANCELLED":

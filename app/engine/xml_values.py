@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 from xml.sax.saxutils import escape
 
+import msgspec
+
 
 def xml_value(value: Any) -> str:
     """`<value>…</value>` of a result; nothing for None."""
@@ -24,6 +26,8 @@ def _inner(value: Any) -> str:
         return escape(str(value))
     if isinstance(value, datetime):
         return f"<dateTime.iso8601>{value.astimezone(UTC):%Y%m%dT%H:%M:%SZ}</dateTime.iso8601>"
+    if isinstance(value, msgspec.Struct):
+        value = msgspec.structs.asdict(value)
     if isinstance(value, Mapping):
         members = "".join(f"<member><name>{escape(str(k))}</name>{xml_value(v)}</member>" for k, v in value.items())
         return f"<struct>{members}</struct>"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import msgspec
@@ -42,46 +43,63 @@ class VBDOps(Operations, VBDCalls):
     """Disks and drives of VMs."""
 
     async def create(self, record: Mapping[str, Any]) -> Ref[VBD]:
-        vbd = from_client(VBD, record, required=("VM", "userdevice"))
-        vm = self._require_down(vbd.VM)
-        device = self._free_device(vbd)
-        _check_medium(self.context, vbd, vm)
-        empty = is_null(vbd.VDI)
-        if empty and vbd.type is not VBDType.CD:
-            raise invalid_value("VDI", vbd.VDI)
-        mode = VBDMode.RO if vbd.type is VBDType.CD else vbd.mode
-        made = msgspec.structs.replace(
-            vbd, uuid="", userdevice=device, device=device_name(device), empty=empty, mode=mode,
-            unpluggable=vbd.type is VBDType.CD, currently_attached=False,
-        )  # fmt: skip
-        with self.store.transaction() as tx:
-            ref = tx.create(made)
+        vbd = from_client(self.store, VBD, record, required=("VM", "userdevice"))
+        async with halted(self.context, vbd.VM) as vm:
+            device = self._free_device(vbd.VM, vbd.userdevice)
+            _check_medium(self.context, vbd, vm)
+            made = msgspec.structs.replace(
+                vbd, uuid="", userdevice=device, device=device_name(device), empty=is_null(vbd.VDI),
+                mode=VBDMode.RO if vbd.type is VBDType.CD else vbd.mode, unpluggable=vbd.type is VBDType.CD,
+                currently_attached=False,
+            )  # fmt: skip
+            with self.store.transaction() as tx:
+                ref = tx.create(made)
         refresh_vm(self.context, vbd.VM)
         return ref
 
     async def destroy(self, vbd: Ref[VBD]) -> None:
         record = self.store.get(VBD, vbd)
-        self._require_down(record.VM)
+        async with halted(self.context, record.VM):
+            with self.store.transaction() as tx:
+                tx.delete(VBD, vbd)
+        refresh_vm(self.context, record.VM)
+
+    async def set_userdevice(self, vbd: Ref[VBD], value: str) -> None:
+        record = self.store.get(VBD, vbd)
+        async with halted(self.context, record.VM):
+            if value != record.userdevice:
+                device = self._free_device(record.VM, value)
+                self._update(vbd, userdevice=device, device=device_name(device))
+
+    async def set_type(self, vbd: Ref[VBD], value: VBDType) -> None:
+        record = self.store.get(VBD, vbd)
+        async with halted(self.context, record.VM) as vm:
+            if value is not record.type:
+                changed = msgspec.structs.replace(record, type=value)
+                _check_medium(self.context, changed, vm)
+                self._update(vbd, type=value, unpluggable=value is VBDType.CD)
+
+    def _update(self, vbd: Ref[VBD], **fields: Any) -> None:
         with self.store.transaction() as tx:
-            tx.delete(VBD, vbd)
+            record = tx.update(VBD, vbd, **fields)
         refresh_vm(self.context, record.VM)
 
     async def insert(self, vbd: Ref[VBD], vdi: Ref[VDI]) -> None:
-        record, medium = self._require_drive(vbd), self.store.get(VDI, vdi)
-        if not record.empty:
-            raise Failure("VBD_NOT_EMPTY", vbd)
+        medium = self.store.get(VDI, vdi)
+        self._require_drive(vbd)
         if self.store.get(SR, medium.SR).type != "iso":
             raise not_allowed("Only an ISO can be put into a drive")
-        await self._change_medium(vbd, record, vdi)
+        await self._change_medium(vbd, vdi)
 
     async def eject(self, vbd: Ref[VBD]) -> None:
-        record = self._require_drive(vbd)
-        if record.empty:
-            raise Failure("VBD_IS_EMPTY", vbd)
-        await self._change_medium(vbd, record, NULL)
+        await self._change_medium(vbd, NULL)
 
-    async def _change_medium(self, ref: Ref[VBD], vbd: VBD, vdi: Ref[VDI]) -> None:
-        async with self.context.alone_with(vbd.VM):
+    async def _change_medium(self, ref: Ref[VBD], vdi: Ref[VDI]) -> None:
+        async with self.context.alone_with(self._require_drive(ref).VM):
+            # Only now: what was done while we waited may have changed the drive, or suspended the VM.
+            vbd = self._require_drive(ref)
+            if vbd.empty is is_null(vdi):
+                raise Failure("VBD_IS_EMPTY" if vbd.empty else "VBD_NOT_EMPTY", ref)
             vm = self.store.get(VM, vbd.VM)
             path = None if is_null(vdi) else image_path(self.context, self.store.get(VDI, vdi))
             if vm.power_state in _WITH_GUEST:
@@ -101,25 +119,26 @@ class VBDOps(Operations, VBDCalls):
             raise bad_power_state(record.VM, "halted, paused, running", vm.power_state.value)
         return record
 
-    def _require_down(self, vm: Ref[VM]) -> VM:
-        return require_halted(self.context, vm)
-
-    def _free_device(self, vbd: VBD) -> str:
-        free = free_devices(self.context, vbd.VM)
-        if vbd.userdevice == "autodetect":
+    def _free_device(self, vm: Ref[VM], wanted: str) -> str:
+        free = free_devices(self.context, vm)
+        if wanted == "autodetect":
             if not free:
                 raise not_allowed(f"A VM has at most {DEVICES} block devices")
             return free[0]
-        if not vbd.userdevice.isascii() or not vbd.userdevice.isdigit() or int(vbd.userdevice) >= DEVICES:
-            raise invalid_value("userdevice", vbd.userdevice)
-        device = str(int(vbd.userdevice))
+        if not wanted.isascii() or not wanted.isdigit() or len(wanted) > 4 or int(wanted) >= DEVICES:
+            raise invalid_value("userdevice", wanted)
+        device = str(int(wanted))
         if device not in free:
             raise Failure("DEVICE_ALREADY_EXISTS", device)
         return device
 
 
 def _check_medium(context: Context, vbd: VBD, vm: VM) -> None:
+    if vbd.type is VBDType.Floppy:
+        raise not_allowed("There are no floppy drives")
     if is_null(vbd.VDI):
+        if vbd.type is not VBDType.CD:
+            raise invalid_value("VDI", vbd.VDI)
         return
     vdi = context.store.get(VDI, vbd.VDI)
     is_iso = context.store.get(SR, vdi.SR).type == "iso"
@@ -129,7 +148,8 @@ def _check_medium(context: Context, vbd: VBD, vm: VM) -> None:
         raise Failure("VDI_NOT_MANAGED", vbd.VDI)
     if not is_iso and vdi.is_a_snapshot and not vm.is_a_snapshot:
         raise not_allowed("This is a snapshot's disk; make a VM or template from the snapshot instead")
-    if not is_iso and vdi.VBDs and not vdi.sharable:
+    others = vdi.VBDs - {ref for ref, held in context.store.all(VBD).items() if held.uuid == vbd.uuid}
+    if not is_iso and others and not vdi.sharable:
         raise Failure("VDI_IN_USE", vbd.VDI, "attach")
 
 
@@ -137,8 +157,11 @@ class VIFOps(Operations, VIFCalls):
     """Network interfaces of VMs."""
 
     async def create(self, record: Mapping[str, Any]) -> Ref[VIF]:
-        vif = from_client(VIF, record, required=("VM", "network", "device"))
-        vm = require_halted(self.context, vif.VM)
+        vif = from_client(self.store, VIF, record, required=("VM", "network", "device"))
+        async with halted(self.context, vif.VM) as vm:
+            return self._create(vif, vm)
+
+    def _create(self, vif: VIF, vm: VM) -> Ref[VIF]:
         self.store.get(Network, vif.network)
         taken = {self.store.get(VIF, other).device for other in vm.VIFs}
         if not vif.device.isascii() or not vif.device.isdigit() or int(vif.device) > 7:
@@ -154,9 +177,20 @@ class VIFOps(Operations, VIFCalls):
             return tx.create(made)
 
     async def destroy(self, vif: Ref[VIF]) -> None:
-        require_halted(self.context, self.store.get(VIF, vif).VM)
-        with self.store.transaction() as tx:
-            tx.delete(VIF, vif)
+        async with halted(self.context, self.store.get(VIF, vif).VM):
+            with self.store.transaction() as tx:
+                tx.delete(VIF, vif)
+
+
+@asynccontextmanager
+async def halted(context: Context, vm: Ref[VM]) -> AsyncIterator[VM]:
+    """The record of a VM whose hardware changes in the block, while no operation is at work on its disks.
+
+    :raise Failure: as `require_halted`.
+    """
+    require_halted(context, vm)
+    async with context.alone_with(vm):
+        yield require_halted(context, vm)
 
 
 def require_halted(context: Context, vm: Ref[VM]) -> VM:

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-import msgspec
-
 from app.api import Failure, Record, class_of
-from app.api.failure import invalid_value, type_error
+from app.api.failure import invalid_value
+from app.api.values import check_reference, checked
+from app.store import Store
 
 R = TypeVar("R", bound=Record)
 
 
-def from_client(record: type[R], values: Mapping[str, Any], required: tuple[str, ...] = ()) -> R:
+def from_client(store: Store, record: type[R], values: Mapping[str, Any], required: tuple[str, ...] = ()) -> R:
     """A record of the settable fields among `values`; read-only ones are passed over, as XenAPI does.
 
-    :raise Failure: FIELD_TYPE_ERROR, INVALID_VALUE for an unknown field or a missing required one.
+    :raise Failure: FIELD_TYPE_ERROR, HANDLE_INVALID, INVALID_VALUE for an unknown field or a missing required one.
     """
     declared = class_of(record).by_name
     missing = next((name for name in required if name not in values), None)
@@ -29,10 +29,8 @@ def from_client(record: type[R], values: Mapping[str, Any], required: tuple[str,
             raise invalid_value(name, value)
         if field.spec.access == "ro" or name == "uuid":
             continue
-        try:
-            fields[name] = msgspec.convert(value, field.annotation)
-        except msgspec.ValidationError as error:
-            raise type_error(name) from error
+        fields[name] = checked(value, field.annotation, name)
+        check_reference(field, fields[name], lambda cls, ref: ref in store.of_class(cls))
     return record(**fields)
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from app import crash_points
 from app.api import SR, VBD, VDI, VM, Failure, Ref, SRCalls, VBDType, VDICalls, VDIType, VMPowerState
-from app.api.failure import invalid_value, not_allowed
+from app.api.failure import invalid_value, not_allowed, other_operation, storage_failure
 from app.ops.context import Context, Operations
 from app.ops.images import begin_discard, begin_making, finish_discard, release
 from app.ops.locking import refresh_vdi
@@ -18,6 +18,7 @@ from app.ops.records import check_name, from_client
 from app.ops.task import current
 from app.ops.translate import failures
 from app.storage.inspection import inspect
+from app.storage.qcow2 import MAX_VIRTUAL_SIZE
 
 SECTOR: Final = 512
 LEAST_SIZE: Final = 1 << 20
@@ -38,11 +39,13 @@ class VDIOps(Operations, VDICalls):
     """Disks."""
 
     async def create(self, record: Mapping[str, Any]) -> Ref[VDI]:
-        vdi = from_client(VDI, record, required=("SR", "virtual_size"))
+        vdi = from_client(self.store, VDI, record, required=("SR", "virtual_size"))
         check_name(vdi.name_label)
         files = self.context.files(vdi.SR)
         if vdi.type not in (VDIType.user, VDIType.system):
             raise invalid_value("type", vdi.type.value)
+        if not 0 < vdi.virtual_size <= MAX_VIRTUAL_SIZE:
+            raise storage_failure(79, "The size is not one that a disk can have", str(vdi.virtual_size))
         size = -(-max(vdi.virtual_size, LEAST_SIZE) // SECTOR) * SECTOR
         image = files.new_id()
         with failures():
@@ -114,8 +117,12 @@ def require_free(context: Context, ref: Ref[VDI], vdi: VDI) -> None:
     if not vdi.managed:
         raise Failure("VDI_NOT_MANAGED", ref)
     context.files(vdi.SR)
-    if any(context.store.get(VBD, vbd).currently_attached for vbd in vdi.VBDs):
-        raise Failure("VDI_IN_USE", ref, "destroy")
+    for vbd in (context.store.get(VBD, held_by) for held_by in vdi.VBDs):
+        if vbd.currently_attached:
+            raise Failure("VDI_IN_USE", ref, "destroy")
+        holder = context.store.find(VM, vbd.VM)
+        for task, op in holder.current_operations.items() if holder is not None else ():
+            raise other_operation("VDI", ref, op.value, task)
     if vdi.type is VDIType.suspend:
         raise not_allowed("A memory image goes with its VM or snapshot")
 

@@ -30,7 +30,7 @@ class VMCreateOps(Operations, VMCalls):
     """Records of VMs."""
 
     async def create(self, record: Mapping[str, Any]) -> Ref[VM]:
-        vm = from_client(VM, record, required=("name_label",))
+        vm = from_client(self.store, VM, record, required=("name_label",))
         check_name(vm.name_label)
         if vm.power_state is not VMPowerState.Halted:
             raise invalid_value("power_state", vm.power_state.value)
@@ -59,6 +59,7 @@ class VMCreateOps(Operations, VMCalls):
     async def set_memory_limits(
         self, vm: Ref[VM], static_min: int, static_max: int, dynamic_min: int, dynamic_max: int
     ) -> None:
+        self.store.get(VM, vm)
         check_memory(static_min, static_max, dynamic_min, dynamic_max)
         async with operation(self.context, (vm, VMOperation.changing_static_range)):
             self._update(
@@ -70,8 +71,9 @@ class VMCreateOps(Operations, VMCalls):
             )
 
     async def set_VCPUs_max(self, vm: Ref[VM], value: int) -> None:
+        at_startup = self.store.get(VM, vm).VCPUs_at_startup
         check_vcpus(value, "VCPUs_max")
-        if value < self.store.get(VM, vm).VCPUs_at_startup:
+        if value < at_startup:
             raise invalid_value("VCPUs_max", value)
         async with operation(self.context, (vm, VMOperation.changing_VCPUs)):
             self._update(vm, VCPUs_max=value)

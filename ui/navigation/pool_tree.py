@@ -296,7 +296,7 @@ class _Delegate(QStyledItemDelegate):
     def createEditor(self, parent: QWidget, option: QStyleOptionViewItem, index: Index) -> QWidget:
         editor = QLineEdit(parent)
         editor.setAccessibleName(f"New name of {index.data()}")
-        editor.setProperty("bare", True)
+        editor.setStyleSheet("QLineEdit, QLineEdit:focus { padding: 0 2px; min-height: 0; border-radius: 4px; }")
         return editor
 
 

@@ -118,7 +118,7 @@ class ObjectCache:
                 before[key] = old
         if complete:
             removed |= self._drop_unseen(seen, before)
-        return Delta(frozenset(added - removed), frozenset(changed - removed), frozenset(removed), before)
+        return Delta(frozenset(added - removed), frozenset(changed - added - removed), frozenset(removed), before)
 
     def _drop_unseen(self, seen: set[Key], before: dict[Key, Record]) -> set[Key]:
         stale = {(cls, ref) for cls, objects in self._objects.items() for ref in objects} - seen

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import socket
+from pathlib import Path
 from typing import Final
 
 from app import __version__
@@ -26,7 +27,8 @@ def ensure_objects(store: Store, config: Config) -> tuple[Ref[Pool], Ref[Host]]:
     """Make what is missing and answer the pool and the host."""
     with store.transaction() as tx:
         host = next(iter(store.all(Host)), None) or _make_host(tx)
-        tx.update(Host, host, software_version=_software_version(), cpu_info=_cpu_info())
+        other_config = {**tx.get(Host, host).other_config, "data-dir": str(config.data_dir)}
+        tx.update(Host, host, software_version=_software_version(), cpu_info=_cpu_info(), other_config=other_config)
         pool = next(iter(store.all(Pool)), None) or tx.create(Pool(name_label="Local pool", master=host))
         _ensure_storage(store, tx, config, pool, host)
         if not store.all(Network):
@@ -82,7 +84,7 @@ def _cpu_info() -> dict[str, str]:
 
 def _processor() -> str:
     try:
-        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as lines:  # noqa: PTH123
+        with Path("/proc/cpuinfo").open(encoding="utf-8", errors="replace") as lines:
             return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
     except OSError:
         return platform.processor()
@@ -92,6 +94,15 @@ def _memory_total() -> int:
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (ValueError, OSError, AttributeError):
+        return 0
+
+
+def memory_free() -> int:
+    """Memory that guests could still take, bytes; 0 where the system does not say. Source: proc(5), MemAvailable."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), 0)
+    except (OSError, ValueError, IndexError):
         return 0
 
 

@@ -9,11 +9,11 @@ import os
 from pathlib import Path
 from typing import IO
 
-from app.api import VM, Blob, Console, Failure, Host
+from app.api import VM, Blob, Console, Failure, Host, HostMetrics
 from app.api.enums import ConsoleProtocol
 from app.api.failure import handle_invalid
 from app.config import Config
-from app.engine.bootstrap import ensure_objects, open_repositories
+from app.engine.bootstrap import ensure_objects, memory_free, open_repositories
 from app.engine.control_ops import EventOps, HostOps, MessageOps, TaskOps
 from app.engine.dispatch import Dispatcher
 from app.engine.guests import on_event, reconcile
@@ -193,7 +193,10 @@ class Engine:
 
 
 async def _housekeeping(context: Context) -> None:
+    metrics = context.store.get(Host, context.host).metrics
     while True:
+        # In steps of 64 MiB: clients need not hear of every page.
+        context.store.publish(HostMetrics, metrics, memory_free=memory_free() >> 26 << 26)
         await asyncio.sleep(HOUSEKEEPING_SECONDS)
         refresh_sizes(context)
         context.store.reserve.restore()

@@ -26,6 +26,16 @@ from tests.support.guest_disk import read_bytes, read_counter, write_bytes
 DEVICES = ["0", "1", "2", "3"]
 
 
+def assert_recorded(bench: Bench, vm: Ref[VM], snap: Ref[VM], state: VMPowerState) -> None:
+    """The snapshot is one of this VM in this state, which goes on from it."""
+    record = bench.vm(snap)
+    assert bench.vm(vm).power_state is state
+    assert (record.is_a_snapshot, record.snapshot_of, record.power_state) == (True, vm, VMPowerState.Halted)
+    assert record.snapshot_info["power-state-at-snapshot"] == state.value
+    assert bench.vm(vm).parent == snap
+    assert bench.vm(vm).snapshots == {snap}
+
+
 @pytest.mark.parametrize("state", list(VMPowerState))
 async def test_four_disks_come_back_from_every_power_state(bench: Bench, state: VMPowerState) -> None:
     vm = await bench.sample_vm(disks=4)
@@ -37,12 +47,7 @@ async def test_four_disks_come_back_from_every_power_state(bench: Bench, state: 
 
     snap = await snapshot(bench, vm, "before")
 
-    record = bench.vm(snap)
-    assert bench.vm(vm).power_state is state
-    assert (record.is_a_snapshot, record.snapshot_of, record.power_state) == (True, vm, VMPowerState.Halted)
-    assert record.snapshot_info["power-state-at-snapshot"] == state.value
-    assert bench.vm(vm).parent == snap
-    assert bench.vm(vm).snapshots == {snap}
+    assert_recorded(bench, vm, snap, state)
     assert disks_of(bench, vm) == disks
     before = contents(bench, snap, DEVICES)
     if state is not VMPowerState.Halted:

@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from app.api import NULL, VDI, VIF, VM, Failure, VMCalls, VMPowerState
+from app.api import NULL, VDI, VIF, VM, Failure, Ref, VMCalls, VMPowerState
 from tests.engine.vm.guests import (
     DATA,
     assert_tidy,

@@ -17,6 +17,8 @@ PAIRS = 12
 MOST_PAIRS = 14
 """Each round adds two images to a chain, and a chain has its limit."""
 TARGET = 0.25
+SETTLE_SECONDS = 0.3
+"""Before each measurement, so that none meets what another left to be done."""
 _COMPARED = (
     "virsh snapshot-create-as --disk-only --atomic on an equal guest: same QEMU, emulation, machine type, memory and "
     "copies of the same images; both run, and are measured in turns"
@@ -89,6 +91,7 @@ async def _one_round(
 
     turns = {"task": task, "virsh": once, "call": call, "virsh-connected": connected}
     for series in rotated(list(turns), number):
+        await asyncio.sleep(SETTLE_SECONDS)
         samples[series].append(await turns[series]())
 
 

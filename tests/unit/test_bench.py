@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from tests.bench import libvirt
 from tests.bench.__main__ import known, main
 from tests.bench.benchmark import Benchmark, Options, Unavailable, choose, measured
 from tests.bench.engine import rotated
+from tests.bench.guest_stall import assembled, longest_gap
 from tests.bench.machine import facts
 from tests.bench.result import Result, failed, ratio, skipped, spread, table, value
 
@@ -176,3 +178,30 @@ def test_rounds_begin_with_another_series_each_time() -> None:
 
 def test_machine_facts_name_no_machine(tmp_path: Path) -> None:
     assert all(text and "/" not in text for name, text in facts(tmp_path).items() if name != "system")
+
+
+def test_longest_gap_counts_the_one_that_reaches_into_the_window() -> None:
+    ticks = [0.0, 1.0, 2.0, 7.0, 8.0, 9.0, 19.0, 20.0]
+    assert longest_gap(ticks, 3.0, 8.5) == 5.0
+    assert longest_gap(ticks, 7.5, 8.5) == 1.0
+    assert longest_gap(ticks, 7.5, 9.5) == 10.0
+
+
+@pytest.mark.parametrize("window", [(-1.0, 1.5), (1.5, 30.0)])
+def test_guest_that_does_not_tick_around_the_window_is_an_error(window: tuple[float, float]) -> None:
+    with pytest.raises(RuntimeError, match="did not tick"):
+        longest_gap([0.0, 1.0, 2.0], *window)
+
+
+def test_guest_for_stalls_is_one_boot_sector() -> None:
+    if shutil.which("nasm") is None:
+        pytest.skip("nasm is not installed")
+    code = assembled()
+    assert (len(code), code[-2:]) == (512, b"\x55\xaa")
+
+
+def test_missing_assembler_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("tests.bench.guest_stall.shutil.which", lambda _name: None)
+    (result,) = measured(next(b for b in known() if b.name == "guest-stall"), Options(tmp_path))
+    assert result.skipped is not None
+    assert "nasm is not installed" in result.skipped

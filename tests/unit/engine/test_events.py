@@ -1,0 +1,129 @@
+"""event.from: waiting, tokens, subscriptions; and event.inject."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from app.api import VM, EventBatch, EventOperation, Failure, Ref, VMCalls
+from tests.support.engine import Bench
+
+
+async def ask(bench: Bench, token: str = "", timeout: float = 0.0, wanted: str = "*") -> EventBatch:
+    return await bench.session.event.from_([wanted], token, timeout)
+
+
+async def test_everything_comes_first_as_added(bench: Bench) -> None:
+    vm = await bench.sample_vm()
+    batch = await ask(bench)
+    added = {event.ref: event.snapshot for event in batch.events if event.operation is EventOperation.add}
+    assert added[vm] == bench.vm(vm)
+    for cls in ("VM", "VDI", "SR", "host", "pool"):
+        assert set(bench.store.of_class(cls)) <= set(added)
+        assert batch.valid_ref_counts[cls.lower()] == len(bench.store.of_class(cls))
+    assert (await ask(bench, batch.token)).events == ()
+
+
+async def test_a_change_ends_the_wait(bench: Bench) -> None:
+    vm = await bench.sample_vm()
+    token = (await ask(bench)).token
+    waiting = asyncio.ensure_future(ask(bench, token, 60.0, "vm"))
+    await asyncio.sleep(0)
+    await bench.session.set(VM, vm, name_label="renamed")
+    batch = await asyncio.wait_for(waiting, 20)
+    (event,) = batch.events
+    assert (event.cls, event.operation, event.ref) == ("VM", EventOperation.mod, vm)
+    assert event.snapshot == bench.vm(vm)
+    assert event.timestamp == "0.0"
+    assert int(event.id) > 0
+
+
+async def test_nothing_new_is_an_empty_answer(bench: Bench) -> None:
+    token = (await ask(bench)).token
+    batch = await ask(bench, token, 0.05, "vm")
+    assert batch.events == ()
+    assert batch.token >= token
+    assert (await ask(bench, token, -5.0)).events == ()
+
+
+async def test_changes_that_are_not_wanted_do_not_end_the_wait(bench: Bench) -> None:
+    vm = await bench.sample_vm()
+    token = (await ask(bench)).token
+    waiting = asyncio.ensure_future(ask(bench, token, 60.0, "sr"))
+    await bench.session.set(VM, vm, name_label="renamed")
+    await asyncio.sleep(0.05)
+    assert not waiting.done()
+    await bench.session.call("SR.set_name_label", bench.sr(), "renamed")
+    assert [event.ref for event in (await asyncio.wait_for(waiting, 20)).events] == [bench.sr()]
+
+
+async def test_one_object_alone(bench: Bench) -> None:
+    vm = await bench.sample_vm()
+    other = await bench.session.VM.clone(vm, "other")
+    token = (await ask(bench)).token
+    await bench.session.set(VM, other, name_label="renamed")
+    await bench.session.set(VM, vm, name_label="renamed")
+    assert [event.ref for event in (await ask(bench, token, 0.0, f"vm/{other}")).events] == [other]
+
+
+async def test_deletions_have_no_record(bench: Bench) -> None:
+    vm = await bench.sample_vm()
+    token = (await ask(bench)).token
+    await bench.run(VMCalls.uninstall, vm, False)
+    events = {event.ref: event for event in (await ask(bench, token)).events}
+    assert (events[vm].operation, events[vm].snapshot) == (EventOperation.delete, None)
+    assert vm not in {event.ref for event in (await ask(bench)).events if event.operation is EventOperation.add}
+
+
+async def test_one_snapshot_is_one_batch(bench: Bench) -> None:
+    vm = await bench.sample_vm(disks=2, nic=True)
+    token = (await ask(bench)).token
+    snap = Ref[VM](await bench.run(VMCalls.snapshot, vm, "snap"))
+    batch = await ask(bench, token)
+    kinds = sorted((e.cls, e.operation.value) for e in batch.events if e.cls not in ("task", "SR"))
+    assert kinds == sorted(
+        [("VM", "add"), ("VM", "mod"), ("VM_metrics", "add"), ("message", "add"), ("VIF", "add"), ("network", "mod")]
+        + [("VBD", "add")] * 2
+        + [("VDI", "add")] * 2
+        + [("VDI", "mod")] * 2
+    )
+    records = {event.ref: event.snapshot for event in batch.events}
+    assert records[snap] == bench.vm(snap)
+    assert records[vm] == bench.vm(vm)
+
+
+async def test_what_is_no_token_or_subscription(bench: Bench) -> None:
+    with pytest.raises(Failure) as caught:
+        await ask(bench, "nonsense")
+    assert caught.value.description() == ["EVENT_FROM_TOKEN_PARSE_FAILURE", "nonsense"]
+    assert (await ask(bench, "", 0.0, "nosuch")).events == ()
+    assert (await bench.session.event.from_([], "", 0.0)).events == ()
+    with pytest.raises(Failure) as caught:
+        await bench.session.call("event.from", "vm", "", 0.0)
+    assert caught.value.code == "EVENT_SUBSCRIPTION_PARSE_FAILURE"
+
+
+async def test_a_synthetic_change(bench: Bench) -> None:
+    vm = await bench.sample_vm()
+    token = (await ask(bench)).token
+    waiting = asyncio.ensure_future(ask(bench, token, 60.0))
+    await asyncio.sleep(0)
+    after = await bench.session.event.inject("VM", vm)
+    assert [event.ref for event in (await asyncio.wait_for(waiting, 20)).events] == [vm]
+    assert (await ask(bench, after)).events == ()
+    for cls, ref in (("vm", vm), ("VM", "OpaqueRef:nothing"), ("Nothing", vm)):
+        with pytest.raises(Failure) as caught:
+            await bench.session.event.inject(cls, ref)
+        assert caught.value.description() == ["HANDLE_INVALID", cls, ref]
+
+
+async def test_many_may_wait(bench: Bench) -> None:
+    vm = await bench.sample_vm()
+    token = (await ask(bench)).token
+    waiting = [asyncio.ensure_future(ask(bench, token, 60.0, "vm")) for _ in range(20)]
+    waiting[0].cancel()
+    await asyncio.sleep(0)
+    await bench.session.set(VM, vm, name_label="renamed")
+    for answer in waiting[1:]:
+        assert [event.ref for event in (await asyncio.wait_for(answer, 20)).events] == [vm]

@@ -76,7 +76,7 @@ def guest_spec(context: Context, vm: str, *, machine: str | None = None, cpu: st
     drives = tuple(_disk_spec(context, disk, bus) for disk in all_drives(context.store, vm))
     return GuestSpec(
         uuid=record.uuid,
-        name=record.name_label,
+        name=_process_name(record.name_label),
         memory=record.memory_dynamic_max,
         vcpus=record.VCPUs_at_startup,
         disks=drives,
@@ -85,6 +85,11 @@ def guest_spec(context: Context, vm: str, *, machine: str | None = None, cpu: st
         machine=machine,
         cpu=cpu,
     )
+
+
+def _process_name(name: str) -> str:
+    """The VM's name as a process may have it, for people who look at lists of processes."""
+    return "".join(character if character.isprintable() else " " for character in name[:64])
 
 
 def disk_bus(record: VM) -> DiskBus:

@@ -1,7 +1,7 @@
 """Each operation with what has to be true of its VM whenever it is interrupted: it happened, or it did not.
 
-`prepare` runs untouched and answers facts (JSON), `act` is the operation that is killed somewhere, `check` looks at what
-a new engine makes of the folder.
+`prepare` runs untouched and answers facts (JSON), `act` is the operation that is killed somewhere, `check` looks at
+what a new engine makes of the folder.
 """
 
 from __future__ import annotations

@@ -132,8 +132,8 @@ async def start_guest(context: Context, vm: str, *, paused: bool = False) -> Non
     await verify_disks(context, vm)
     with failures(vm):
         await context.driver.start(guest_spec(context, vm), paused=paused)
-    crash_points.reach("vm_start.guest_started")
     try:
+        crash_points.reach("vm_start.guest_started")
         with context.store.transaction() as tx:
             mark_running(context, tx, vm, paused=paused)
     except BaseException:
@@ -234,8 +234,8 @@ async def _resume(context: Context, vm: str, *, paused: bool) -> None:
     with failures(vm):
         # Its first instruction makes the image worthless, so that must be recorded before.
         await context.driver.start(spec, paused=True, restore=path)
-    crash_points.reach("vm_resume.guest_started")
     try:
+        crash_points.reach("vm_resume.guest_started")
         with context.store.transaction() as tx:
             dropped = drop_memory_image(context, tx, vm)
             mark_running(context, tx, vm, paused=True, booted=False)

@@ -24,8 +24,8 @@ _COMPARED = (
     "copies of the same images; both run, and are measured in turns"
 )
 _HOW = (
-    "task: Async.VM.snapshot through the in-process session until a client hears of the task's end; call: VM.snapshot "
-    "until its answer; virsh: one process from start to end; virsh-connected: a command to a virsh already connected"
+    "task: Async.VM.snapshot through the in-process session until the end that the task names; call: VM.snapshot until "
+    "its answer; virsh: one process from start to end; virsh-connected: a command to a virsh already connected"
 )
 
 

@@ -8,11 +8,10 @@ from app.api import VM, Failure, Ref, VMOperation, VMPowerState
 from app.hypervisor.driver import GuestEvent, GuestState
 from app.log import get
 from app.ops.context import Context
-from app.ops.images import begin_discard, finish_discard
+from app.ops.images import discarding
 from app.ops.locking import refresh_vm
 from app.ops.power_state import drop_memory_image, mark_down, mark_running
 from app.ops.vm_power import stop_guest
-from app.storage.journal import Entry
 
 log = get(__name__)
 
@@ -65,10 +64,9 @@ async def _reconcile(context: Context, vm: Ref[VM], record: VM, state: GuestStat
         # Also a resume that was interrupted before the guest's first instruction: its memory image is still right.
         await stop_guest(context, vm)
         state = "absent"
-    dropped: Entry | None = None
-    with context.store.transaction() as tx:
+    with discarding(context) as discard, context.store.transaction() as tx:
         if state in _ALIVE:
-            dropped = begin_discard(context, drop_memory_image(context, tx, vm))
+            discard.begin(drop_memory_image(context, tx, vm))
             mark_running(context, tx, vm, paused=_ALIVE[state], booted=False)
         elif state == "unresponsive":
             # It may still write to its disks: to the records it runs, so that it can be ended, and nothing else done.
@@ -76,7 +74,6 @@ async def _reconcile(context: Context, vm: Ref[VM], record: VM, state: GuestStat
         elif record.power_state in _WITH_GUEST:
             mark_down(context, tx, vm)
             context.post(tx, "VM_SHUTDOWN", 4, vm, f"VM '{record.name_label}' ended while nobody watched")
-    finish_discard(context, dropped)
 
 
 def _stopped(context: Context, vm: Ref[VM], record: VM, event: GuestEvent) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 
 import msgspec
@@ -89,6 +90,28 @@ def begin_discard(context: Context, images: Iterable[tuple[str, str]]) -> Entry 
             if error.cause != "no_space" or not context.store.reserve.release():
                 raise
             return context.journal.begin(DISCARD, images=by_sr)
+
+
+class Discard:
+    """What a transaction is about to let go of; see `discarding`."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self.entry: Entry | None = None
+
+    def begin(self, images: Iterable[tuple[str, str]]) -> None:
+        """Write down what will be freed; once, in the transaction. :raise Failure: it cannot be written."""
+        self.entry = begin_discard(self._context, images)
+
+
+@contextmanager
+def discarding(context: Context) -> Iterator[Discard]:
+    """Around a transaction that lets go of images: they are freed after it, or kept if it fails."""
+    discard = Discard(context)
+    try:
+        yield discard
+    finally:
+        finish_discard(context, discard.entry)
 
 
 def begin_making(context: Context, images: Iterable[tuple[str, str]]) -> Entry | None:

@@ -12,7 +12,7 @@ from app import crash_points
 from app.api import SR, VBD, VDI, VM, Failure, Ref, SRCalls, VBDType, VDICalls, VDIType, VMPowerState
 from app.api.failure import invalid_value, not_allowed, other_operation, storage_failure
 from app.ops.context import Context, Operations
-from app.ops.images import begin_discard, begin_making, finish_discard, release
+from app.ops.images import begin_making, discarding, finish_discard, release
 from app.ops.locking import refresh_vdi
 from app.ops.records import check_name, from_client
 from app.ops.task import current
@@ -61,11 +61,11 @@ class VDIOps(Operations, VDICalls):
     async def destroy(self, vdi: Ref[VDI]) -> None:
         record = self.store.get(VDI, vdi)
         require_free(self.context, vdi, record)
-        with self.store.transaction() as tx:
-            tx.delete_all(VBD, record.VBDs)
-            entry = begin_discard(self.context, release(self.context, tx, vdi))
-        crash_points.reach("vdi_destroy.recorded")
-        finish_discard(self.context, entry)
+        with discarding(self.context) as discard:
+            with self.store.transaction() as tx:
+                tx.delete_all(VBD, record.VBDs)
+                discard.begin(release(self.context, tx, vdi))
+            crash_points.reach("vdi_destroy.recorded")
         update_space(self.context, record.SR)
 
     async def inspect_file(self, path: str) -> Mapping[str, str]:

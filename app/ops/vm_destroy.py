@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 from app import crash_points
@@ -25,7 +27,7 @@ from app.api import (
 from app.api.types import is_null
 from app.log import get
 from app.ops.context import Context, Operations
-from app.ops.images import begin_discard, finish_discard, release_all
+from app.ops.images import discarding, release_all
 from app.ops.locking import operation, refresh_vdi, refresh_vm
 from app.ops.power_state import drop_memory_image, mark_down
 from app.ops.screenshots import drop_blobs, remove_files
@@ -64,36 +66,51 @@ class VMDestroyOps(Operations, VMCalls):
         return self.context.alone_with(record.snapshot_of if record.is_a_snapshot else vm)
 
 
+@dataclass
+class _Removal:
+    """What goes with the VMs, gathered in the transaction that takes them out."""
+
+    owned: list[str] = field(default_factory=list)
+    images: list[tuple[str, str]] = field(default_factory=list)
+    pictures: list[Path] = field(default_factory=list)
+    relatives: set[str] = field(default_factory=set)
+
+
 async def remove(context: Context, vms: Iterable[Ref[VM]], *, with_disks: bool) -> None:
     """Take the records out in one transaction, and free the disks they own if asked to."""
     doomed = list(vms)
     current().point_of_no_return()
     uuids = [context.store.get(VM, vm).uuid for vm in doomed if not context.store.get(VM, vm).is_a_snapshot]
-    with context.store.transaction() as tx:
-        owned: list[str] = []
-        dropped: list[tuple[str, str]] = []
-        pictures = []
-        relatives: set[str] = set()
-        for vm in doomed:
-            record = tx.get(VM, vm)
-            relatives |= {record.snapshot_of, record.parent, *record.children, *record.snapshots}
-            pictures += drop_blobs(context, tx, record)
-            owned += _owned_disks(tx, vm)
-            dropped += drop_memory_image(context, tx, vm)
-            _remove_records(tx, vm)
-        freed = release_all(context, tx, owned) if with_disks else []
-        entry = begin_discard(context, [*dropped, *freed])
-        forgetting = _begin_forget(context, uuids)
-    crash_points.reach("vm_destroy.recorded")
-    finish_discard(context, entry)
-    remove_files(pictures)
-    if forgetting is not None:
-        await forget(context, forgetting)
-    for relative in relatives:
+    forgetting: Entry | None = None
+    try:
+        with discarding(context) as discard:
+            with context.store.transaction() as tx:
+                removal = _take_out(context, tx, doomed, with_disks=with_disks)
+                discard.begin(removal.images)
+                forgetting = _begin_forget(context, uuids)
+            crash_points.reach("vm_destroy.recorded")
+    finally:
+        if forgetting is not None:
+            await forget(context, forgetting)
+    remove_files(removal.pictures)
+    for relative in removal.relatives:
         refresh_vm(context, relative)
-    if not with_disks:
-        for vdi in owned:
-            refresh_vdi(context, vdi)
+    for vdi in removal.owned:
+        refresh_vdi(context, vdi)
+
+
+def _take_out(context: Context, tx: Transaction, doomed: Sequence[Ref[VM]], *, with_disks: bool) -> _Removal:
+    removal = _Removal()
+    for vm in doomed:
+        record = tx.get(VM, vm)
+        removal.relatives |= {record.snapshot_of, record.parent, *record.children, *record.snapshots}
+        removal.pictures += drop_blobs(context, tx, record)
+        removal.owned += _owned_disks(tx, vm)
+        removal.images += drop_memory_image(context, tx, vm)
+        _remove_records(tx, vm)
+    if with_disks:
+        removal.images += release_all(context, tx, removal.owned)
+    return removal
 
 
 def _begin_forget(context: Context, uuids: Sequence[str]) -> Entry | None:

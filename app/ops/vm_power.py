@@ -11,7 +11,7 @@ from app.api.types import is_null, new_ref
 from app.hypervisor.driver import SavedFacts
 from app.ops.context import Context, Operations
 from app.ops.disks import disks, guest_spec, image_path
-from app.ops.images import begin_discard, finish_discard
+from app.ops.images import discarding
 from app.ops.locking import operation, refresh_vm
 from app.ops.power_state import drop_memory_image, mark_down, mark_running
 from app.ops.task import current
@@ -72,12 +72,7 @@ class VMPowerOps(Operations, VMCalls):
 
     async def hard_shutdown(self, vm: Ref[VM]) -> None:
         async with operation(self.context, (vm, VMOperation.hard_shutdown)), self.context.alone_with(vm):
-            await stop_guest(self.context, vm)
-            with self.store.transaction() as tx:
-                dropped = drop_memory_image(self.context, tx, vm)
-                mark_down(self.context, tx, vm)
-                entry = begin_discard(self.context, dropped)
-            finish_discard(self.context, entry)
+            await end_guest(self.context, vm)
 
     async def hard_reboot(self, vm: Ref[VM]) -> None:
         async with operation(self.context, (vm, VMOperation.hard_reboot)), self.context.alone_with(vm):
@@ -100,12 +95,7 @@ class VMPowerOps(Operations, VMCalls):
         if self.store.get(VM, vm).is_control_domain:
             raise not_allowed("This operation is not allowed on a control domain")
         async with operation(self.context, (vm, VMOperation.power_state_reset)), self.context.alone_with(vm):
-            await stop_guest(self.context, vm)
-            with self.store.transaction() as tx:
-                dropped = drop_memory_image(self.context, tx, vm)
-                mark_down(self.context, tx, vm)
-                entry = begin_discard(self.context, dropped)
-            finish_discard(self.context, entry)
+            await end_guest(self.context, vm)
 
     async def _press_power_button(self, vm: Ref[VM], patience: float) -> None:
         driver, uuid = self.context.driver, self._uuid(vm)
@@ -150,6 +140,14 @@ async def stop_guest(context: Context, vm: str) -> None:
             await context.driver.kill(record.uuid)
     finally:
         context.expected_stops.discard(record.uuid)
+
+
+async def end_guest(context: Context, vm: str) -> None:
+    """End a VM's guest if there is one, drop its memory image if it has one, and record it as Halted."""
+    await stop_guest(context, vm)
+    with discarding(context) as discard, context.store.transaction() as tx:
+        discard.begin(drop_memory_image(context, tx, vm))
+        mark_down(context, tx, vm)
 
 
 async def verify_disks(context: Context, vm: str) -> None:
@@ -234,22 +232,21 @@ async def _resume(context: Context, vm: str, *, paused: bool) -> None:
     with failures(vm):
         # Its first instruction makes the image worthless, so that must be recorded before.
         await context.driver.start(spec, paused=True, restore=path)
-    try:
-        crash_points.reach("vm_resume.guest_started")
-        with context.store.transaction() as tx:
-            dropped = drop_memory_image(context, tx, vm)
-            mark_running(context, tx, vm, paused=True, booted=False)
-            entry = begin_discard(context, dropped)
-    except BaseException:
-        await stop_guest(context, vm)
-        raise
-    crash_points.reach("vm_resume.recorded")
-    if not paused:
-        with failures(vm):
-            await context.driver.unpause(record.uuid)
-        with context.store.transaction() as tx:
-            tx.update(VM, vm, power_state=VMPowerState.Running)
-    finish_discard(context, entry)
+    with discarding(context) as discard:
+        try:
+            crash_points.reach("vm_resume.guest_started")
+            with context.store.transaction() as tx:
+                discard.begin(drop_memory_image(context, tx, vm))
+                mark_running(context, tx, vm, paused=True, booted=False)
+        except BaseException:
+            await stop_guest(context, vm)
+            raise
+        crash_points.reach("vm_resume.recorded")
+        if not paused:
+            with failures(vm):
+                await context.driver.unpause(record.uuid)
+            with context.store.transaction() as tx:
+                tx.update(VM, vm, power_state=VMPowerState.Running)
 
 
 def _suspend_sr(context: Context, record: VM) -> Ref[SR]:

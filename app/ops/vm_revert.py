@@ -15,7 +15,7 @@ from app.api.failure import not_allowed
 from app.api.types import is_null, new_ref, new_uuid
 from app.ops.context import Context, Operations
 from app.ops.disks import check_depth, disks
-from app.ops.images import begin_discard, finish_discard, leaf_and_bases
+from app.ops.images import discarding, leaf_and_bases
 from app.ops.locking import operation, refresh_vm
 from app.ops.power_state import drop_memory_image, mark_down
 from app.ops.snapshot_metadata import fields_to_restore
@@ -111,23 +111,26 @@ def commit(context: Context, plan: Mapping[str, Any]) -> None:
     """Move the VM to the snapshot's state in one transaction, then free what only the old state used."""
     vm: Ref[VM] = Ref(plan["vm"])
     snapshot: Ref[VM] = Ref(plan["snapshot"])
-    with context.store.transaction() as tx:
-        dropped = drop_memory_image(context, tx, vm)
-        mark_down(context, tx, vm)
-        before, source = tx.get(VM, vm), tx.get(VM, snapshot)
-        _replace_disks(context, tx, vm, plan)
-        _replace_networks(tx, vm, snapshot)
-        _restore_figures(tx, before, source)
-        fields = fields_to_restore(source.snapshot_metadata)
-        tx.update(VM, vm, **{**fields, "parent": snapshot, "generation_id": _generation(plan)})
-        body = f"VM '{before.name_label}' (uuid: {before.uuid}) reverted to '{source.name_label}' (uuid: {source.uuid})"
-        context.post(tx, "VM_SNAPSHOT_REVERTED", 5, vm, body)
-        freed = [image for d in plan["moved"] for image in leaf_and_bases(context, tx, d["sr"], d["old"])]
-        entry = begin_discard(context, [*dropped, *freed])
-    refresh_vm(context, vm)
-    refresh_vm(context, snapshot)
-    crash_points.reach("vm_revert.recorded")
-    finish_discard(context, entry)
+    with discarding(context) as discard:
+        with context.store.transaction() as tx:
+            dropped = drop_memory_image(context, tx, vm)
+            mark_down(context, tx, vm)
+            before, source = tx.get(VM, vm), tx.get(VM, snapshot)
+            _replace_disks(context, tx, vm, plan)
+            _replace_networks(tx, vm, snapshot)
+            _restore_figures(tx, before, source)
+            fields = fields_to_restore(source.snapshot_metadata)
+            tx.update(VM, vm, **{**fields, "parent": snapshot, "generation_id": _generation(plan)})
+            context.post(tx, "VM_SNAPSHOT_REVERTED", 5, vm, _news(before, source))
+            freed = [image for d in plan["moved"] for image in leaf_and_bases(context, tx, d["sr"], d["old"])]
+            discard.begin([*dropped, *freed])
+        refresh_vm(context, vm)
+        refresh_vm(context, snapshot)
+        crash_points.reach("vm_revert.recorded")
+
+
+def _news(vm: VM, snapshot: VM) -> str:
+    return f"VM '{vm.name_label}' (uuid: {vm.uuid}) reverted to '{snapshot.name_label}' (uuid: {snapshot.uuid})"
 
 
 def _replace_disks(context: Context, tx: Transaction, vm: Ref[VM], plan: Mapping[str, Any]) -> None:

@@ -34,11 +34,12 @@ fonts-dejavu-core
 packages_test="
 git
 nasm
+procps
 xauth
 xvfb
 "
 commands_run="qemu-system-x86_64 qemu-img"
-commands_test="git nasm Xvfb"
+commands_test="git nasm ps Xvfb"
 
 say() { printf '%s\n' "$*" >&2; }
 fail() {

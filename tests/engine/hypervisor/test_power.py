@@ -147,7 +147,10 @@ async def test_cancelled_start_leaves_nothing(driver: QemuDriver, folder: GuestF
     spec = folder.spec()
     await driver.facts()
     start = asyncio.create_task(driver.start(spec))
-    await asyncio.sleep(0)  # let it spawn the process and begin to connect
+    for _ in range(1000):  # let it spawn the process and begin to connect
+        await asyncio.sleep(0)
+        if processes_of(folder.data):
+            break
     assert processes_of(folder.data)
     start.cancel()
     with pytest.raises(asyncio.CancelledError):

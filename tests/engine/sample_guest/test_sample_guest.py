@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -132,6 +133,9 @@ async def save(machine: Machine, uri: str) -> None:
     await tell_migration(machine)
     await machine.execute("migrate", uri=uri)
     await machine.event("MIGRATION", status="completed")
+    # QEMU 10 tells of the end a moment before it lets the guest go on.
+    while (await machine.execute("query-status"))["status"] != "postmigrate":  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
 
 
 async def restore(machine: Machine, uri: str) -> None:

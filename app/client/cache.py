@@ -118,7 +118,8 @@ class ObjectCache:
                 before[key] = old
         if complete:
             removed |= self._drop_unseen(seen, before)
-        return Delta(frozenset(added - removed), frozenset(changed - added - removed), frozenset(removed), before)
+        told = {key: record for key, record in before.items() if key in changed or key in removed}
+        return Delta(frozenset(added - removed), frozenset(changed - added - removed), frozenset(removed), told)
 
     def _drop_unseen(self, seen: set[Key], before: dict[Key, Record]) -> set[Key]:
         stale = {(cls, ref) for cls, objects in self._objects.items() for ref in objects} - seen

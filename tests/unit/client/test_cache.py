@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from app.api import VDI, VM, Pool, Record
@@ -45,6 +47,11 @@ def test_made_and_gone_in_one_batch(cache: ObjectCache) -> None:
     assert cache.get(VM, "c") is None
 
 
+def test_made_and_changed_in_one_batch(cache: ObjectCache) -> None:
+    delta = cache.apply(batch(event("c", VM()), event("c", VM(name_label="c"))))
+    assert (delta.added, delta.changed) == (keys("c"), frozenset())
+
+
 def test_gone_and_made_again_in_one_batch(cache: ObjectCache) -> None:
     cache.apply(batch(event("a", None, "VM"), event("a", VM(name_label="again"))))
     record = cache.get(VM, "a")
@@ -70,7 +77,7 @@ def test_the_only_one_of_a_class(cache: ObjectCache) -> None:
 
 def test_listeners_come_and_go(cache: ObjectCache) -> None:
     heard: list[str] = []
-    stops = []
+    stops: list[Callable[[], None]] = []
 
     def once(_: Delta) -> None:
         heard.append("once")

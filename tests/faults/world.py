@@ -18,6 +18,7 @@ _MEASURED = {
     "SR": ("physical_utilisation", "physical_size", "virtual_allocation"),
     "host": ("software_version", "enabled"),
     "VM_metrics": ("last_updated",),
+    "host_metrics": ("memory_free", "last_updated"),
 }
 """Figures that are looked up anew each time."""
 

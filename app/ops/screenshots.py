@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Final
 
-from app.api import VM, Blob, Ref
+from app.api import VM, Blob, Failure, Ref
 from app.api.types import new_ref
 from app.hypervisor.driver import DriverError
 from app.log import get
@@ -26,27 +26,29 @@ def keep_screenshot(context: Context, snapshot: Ref[VM], picture: asyncio.Task[b
     async def keep() -> None:
         try:
             store_blob(context, snapshot, await picture)
-        except (DriverError, OSError) as error:
+        except (DriverError, Failure, OSError) as error:
             log.warning("no picture for the snapshot", snapshot=snapshot, error=str(error))
 
     context.in_background(asyncio.ensure_future(keep()))
 
 
 def store_blob(context: Context, vm: Ref[VM], data: bytes) -> None:
-    """Write the file first, then the record that names it."""
+    """Write the file first, then the record that names it. :raise OSError, Failure: nothing is left then."""
     if context.store.find(VM, vm) is None:
         return
     ref: Ref[Blob] = new_ref()
     path = blob_path(context, ref)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-    with context.store.transaction() as tx:
-        tx.create(
-            Blob(name_label=SCREENSHOT, size=len(data), mime_type="image/png", last_updated=context.now()),
-            ref,
-        )
-        tx.update(VM, vm, blobs={**tx.get(VM, vm).blobs, SCREENSHOT: ref})
+    blob = Blob(name_label=SCREENSHOT, size=len(data), mime_type="image/png", last_updated=context.now())
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+        with context.store.transaction() as tx:
+            tx.create(blob, ref)
+            tx.update(VM, vm, blobs={**tx.get(VM, vm).blobs, SCREENSHOT: ref})
+    except BaseException:
+        remove_files([path])
+        raise
 
 
 def blob_path(context: Context, blob: str) -> Path:

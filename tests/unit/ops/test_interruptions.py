@@ -13,6 +13,7 @@ from app.api import NULL, VBD, VDI, VM, Failure, Message, Record, Ref, VMCalls, 
 from app.api.failure import storage_failure
 from app.hypervisor.driver import DiskSwitch, DriverError, GuestSpec, GuestState, SwitchFacts
 from app.hypervisor.simulated import SimulatedDriver
+from app.ops.screenshots import store_blob
 from app.storage.errors import StorageError
 from app.storage.file_repository import FileRepository
 from tests.engine.vm.guests import assert_tidy, disks_of
@@ -306,6 +307,21 @@ async def test_a_death_that_cannot_be_recorded_is_seen_all_the_same(data_dir: Pa
         assert bench.vm(vm).power_state is VMPowerState.Halted
     async with open_bench(data_dir, driver) as bench:
         assert bench.vm(vm).power_state is VMPowerState.Halted
+
+
+async def test_a_picture_that_cannot_be_kept_leaves_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    vm = await running(bench)
+    snap = Ref[VM](await bench.run(VMCalls.snapshot, vm, "snap"))
+    while not bench.vm(snap).blobs:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    (blob,) = bench.vm(snap).blobs.values()
+    with failing_writes(bench), pytest.raises(Failure):
+        store_blob(bench.engine.context, vm, b"picture")
+    monkeypatch.setattr("app.ops.screenshots.os.fdopen", lambda *_: open("/dev/full", "wb"))  # noqa: SIM115, PTH123
+    with pytest.raises(OSError, match="No space"):
+        store_blob(bench.engine.context, vm, b"picture")
+    assert [path.stem for path in bench.engine.context.screenshots.iterdir()] == [blob.removeprefix("OpaqueRef:")]
+    assert bench.vm(vm).blobs == {}
 
 
 async def test_messages_tell_how_a_guest_ended(bench: Bench, driver: Fragile) -> None:

@@ -28,7 +28,6 @@ from app.ops.context import Context, Operations
 from app.store import Change, Store, Subscription
 
 LONGEST_WAIT_SECONDS = 3600.0
-MESSAGES_KEPT = 10_000
 
 
 class TaskOps(Operations, TaskCalls):
@@ -131,18 +130,12 @@ class MessageOps(Operations, MessageCalls):
             timestamp=self.context.now(),
         )  # fmt: skip
         with self.store.transaction() as tx:
-            ref = tx.create(record)
-            tx.delete_all(Message, self._excess())
-        return ref
+            return self.context.leave_message(tx, record)
 
     async def destroy(self, message: Ref[Message]) -> None:
         self.store.get(Message, message)
         with self.store.transaction() as tx:
             tx.delete(Message, message)
-
-    def _excess(self) -> list[str]:
-        known = sorted(self.store.all(Message).items(), key=lambda item: item[1].timestamp)
-        return [ref for ref, _ in known[: max(0, len(known) - MESSAGES_KEPT)]]
 
 
 def _known(cls: MessageClass) -> bool:

@@ -21,6 +21,7 @@ from app.store import Store, Transaction
 Clock = Callable[[], datetime]
 Recovery = Callable[["Context", Entry], Awaitable[None]]
 """Completes or undoes an interrupted change from its journal entry, and ends the entry. Safe to repeat."""
+MESSAGES_KEPT = 10_000
 log = get(__name__)
 
 
@@ -97,9 +98,18 @@ class Context:
     ) -> None:
         """Leave a message about a VM, as part of the transaction that makes it true."""
         uuid = tx.get(VM, vm).uuid
-        tx.create(
-            Message(name=name, priority=priority, cls=cls, obj_uuid=uuid, timestamp=self.now(), body=body),
+        self.leave_message(
+            tx, Message(name=name, priority=priority, cls=cls, obj_uuid=uuid, timestamp=self.now(), body=body)
         )
+
+    def leave_message(self, tx: Transaction, message: Message) -> Ref[Message]:
+        """Keep a message; when there are too many, the oldest go."""
+        known = self.store.all(Message)
+        if len(known) >= MESSAGES_KEPT:
+            # Some at once, so that not every message has to look for the oldest.
+            oldest = sorted(known, key=lambda ref: known[ref].timestamp)
+            tx.delete_all(Message, oldest[: len(known) - MESSAGES_KEPT + MESSAGES_KEPT // 100 + 1])
+        return tx.create(message)
 
     def in_background(self, work: asyncio.Task[None]) -> None:
         """Keep a task alive that nobody waits for; the engine ends it when it closes."""

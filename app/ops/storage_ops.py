@@ -12,7 +12,7 @@ from app import crash_points
 from app.api import SR, VBD, VDI, VM, Failure, Ref, SRCalls, VBDType, VDICalls, VDIType, VMPowerState
 from app.api.failure import invalid_value, not_allowed, other_operation, storage_failure
 from app.ops.context import Context, Operations
-from app.ops.images import begin_making, discarding, finish_discard, release
+from app.ops.images import begin_making, discarding, finish_discard, release, release_all
 from app.ops.locking import refresh_vdi
 from app.ops.records import check_name, from_client
 from app.ops.task import current
@@ -160,11 +160,16 @@ async def _scan_isos(context: Context, sr: Ref[SR]) -> None:
 async def _scan_disks(context: Context, sr: Ref[SR]) -> None:
     files = context.files(sr)
     mine = {ref: vdi for ref, vdi in context.store.all(VDI).items() if sr == vdi.SR and vdi.type is not VDIType.suspend}
-    with context.store.transaction() as tx:
+    with failures():
+        children = await asyncio.to_thread(files.children_map)
+    with discarding(context) as discard, context.store.transaction() as tx:
         for ref, vdi in mine.items():
             exists = files.exists(vdi.location)
             used = files.physical_utilisation(vdi.location) if exists else 0
             tx.update(VDI, ref, missing=not exists, physical_utilisation=used)
+        # What a missing image built on is known from its header alone, so base copies may be left over.
+        unused = [ref for ref, vdi in mine.items() if not vdi.managed and not children.get(vdi.location)]
+        discard.begin(release_all(context, tx, unused))
 
 
 def update_space(context: Context, sr: str) -> None:

@@ -234,13 +234,17 @@ def _numbers(many: int, scheduled: int, hidden: int) -> str:
 
 
 class _Column(QScrollArea):
-    """Scrolls a page that is as wide as itself and as tall as its wrapped words need, which Qt does not ask for."""
+    """Scrolls a page that is as wide as itself and as tall as its wrapped words need, which Qt does not ask for.
+
+    Whether there is a scroll bar is settled here too: Qt would take it away, wrap anew and put it back, for ever.
+    """
 
     def __init__(self, page: QWidget) -> None:
         super().__init__()
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setWidgetResizable(True)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setWidget(page)
         page.installEventFilter(self)
@@ -257,8 +261,16 @@ class _Column(QScrollArea):
     def _fit(self) -> None:
         page = self.widget()
         layout = page.layout() if page is not None else None
-        if page is not None and layout is not None:
-            page.setMinimumHeight(layout.totalHeightForWidth(self.viewport().width()))
+        if page is None or layout is None:
+            return
+        # From the outer size alone: the viewport's depends on the answer.
+        policy, needed = Qt.ScrollBarPolicy.ScrollBarAlwaysOff, layout.totalHeightForWidth(self.width())
+        if needed > self.height():
+            policy = Qt.ScrollBarPolicy.ScrollBarAlwaysOn
+            needed = layout.totalHeightForWidth(self.width() - self.verticalScrollBar().sizeHint().width())
+        if (policy, needed) != (self.verticalScrollBarPolicy(), page.minimumHeight()):
+            page.setMinimumHeight(needed)
+            self.setVerticalScrollBarPolicy(policy)
 
 
 class _Follows(QWidget):

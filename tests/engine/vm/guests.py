@@ -21,6 +21,8 @@ PATIENCE = 60.0
 """Seconds for one tick or state: a sick guest fails, a slow one does not."""
 DATA = 1 << 20
 """Where the tests write bytes of their own: the sample guest never touches it."""
+SMALL = 2 << 20
+"""The size of a disk that is read whole again and again."""
 
 
 class Tick(NamedTuple):

@@ -16,6 +16,7 @@ from app.client import wait_for
 from app.engine.engine import CannotOpen
 from tests.engine.vm.guests import (
     DATA,
+    SMALL,
     assert_tidy,
     contents,
     counter,
@@ -181,7 +182,7 @@ class Filler:
 @pytest.mark.parametrize("state", list(VMPowerState))
 async def test_a_snapshot_on_a_full_disk_changes_nothing(cramped: Bench, small: Path, state: VMPowerState) -> None:
     bench, filler = cramped, Filler(small)
-    vm = await bench.sample_vm(disks=4)
+    vm = await bench.sample_vm(disks=4, size=SMALL)
     await in_state(bench, vm, state)
     filler.leave(0)
     failure = await refused(bench, VMCalls.snapshot, vm, "no room")
@@ -195,7 +196,7 @@ async def test_a_snapshot_on_a_full_disk_changes_nothing(cramped: Bench, small: 
 
 async def test_what_needs_room_says_so_and_changes_nothing(cramped: Bench, small: Path) -> None:
     bench, filler = cramped, Filler(small)
-    vm = await bench.sample_vm(disks=2)
+    vm = await bench.sample_vm(disks=2, size=SMALL)
     snap = await snapshot(bench, vm)
     template = await bench.session.VM.clone(snap, "template")
     source = small.parent / "source.raw"
@@ -388,9 +389,8 @@ async def test_a_damaged_database_is_named_and_left_alone(data_dir: Path) -> Non
     async with open_bench(data_dir) as bench:
         vm = await bench.sample_vm()
         image = bench.image(vm)
-    database = data_dir / "stillframe.db"
-    database.write_bytes(b"this is not a database".ljust(8192, b"!"))
-    before = database.read_bytes()
+    database, before = data_dir / "stillframe.db", b"this is not a database".ljust(8192, b"!")
+    database.write_bytes(before)
     with pytest.raises(CannotOpen) as caught:
         async with open_bench(data_dir):
             pass

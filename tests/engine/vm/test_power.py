@@ -12,6 +12,7 @@ from app.api import NULL, Failure, Message, VMCalls, VMPowerState
 from app.config import load
 from app.engine.engine import DataFolderInUse, Engine
 from tests.engine.vm.guests import (
+    SMALL,
     assert_tidy,
     content,
     counter,
@@ -72,7 +73,7 @@ async def test_start_may_leave_the_guest_standing(bench: Bench) -> None:
 
 async def test_guests_outlive_the_engine(folder: Path) -> None:
     async with open_bench(folder, kill_guests=False) as bench:
-        vm = await bench.sample_vm(disks=2)
+        vm = await bench.sample_vm(disks=2, size=SMALL)
         await bench.session.VM.start(vm)
         before = await some_ticks(bench, vm)
         snap = await snapshot(bench, vm)

@@ -9,6 +9,7 @@ import pytest
 from app.api import NULL, VDI, VM, Failure, Ref, VMCalls, VMPowerState
 from tests.engine.vm.guests import (
     DATA,
+    SMALL,
     assert_tidy,
     content,
     disks_of,
@@ -87,7 +88,7 @@ async def test_leaves_free_their_files_and_the_base_copies_below(bench: Bench) -
 
 
 async def test_deletion_while_the_guest_runs(bench: Bench) -> None:
-    vm = await bench.sample_vm(disks=2)
+    vm = await bench.sample_vm(disks=2, size=SMALL)
     await in_state(bench, vm, VMPowerState.Running)
     made = []
     for number in range(3):
@@ -118,7 +119,7 @@ async def test_destroy_leaves_the_disks(bench: Bench) -> None:
 async def test_uninstall_leaves_nothing(bench: Bench, folder: Path, state: VMPowerState) -> None:
     before = everything(folder)
     objects = {name: set(bench.store.of_class(name)) for name in ("VM", "VDI", "VBD", "VIF", "VM_metrics", "blob")}
-    vm = await bench.sample_vm(disks=2, nic=True)
+    vm = await bench.sample_vm(disks=2, size=SMALL, nic=True)
     await in_state(bench, vm, VMPowerState.Running)
     await pictured(bench, await snapshot(bench, vm, "first"))
     await pictured(bench, await snapshot(bench, vm, "second"))
@@ -163,7 +164,7 @@ async def test_default_templates_stay(bench: Bench) -> None:
 
 @pytest.mark.parametrize("source", ["snapshot", "template", "halted VM"])
 async def test_a_clone_has_a_content_of_its_own(bench: Bench, source: str) -> None:
-    vm = await bench.sample_vm(disks=2)
+    vm = await bench.sample_vm(disks=2, size=SMALL)
     for device in ("0", "1"):
         write_bytes(bench.image(vm, device), DATA, b"shared")
     origin = await snapshot(bench, vm) if source == "snapshot" else vm

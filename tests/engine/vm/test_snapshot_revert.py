@@ -10,6 +10,7 @@ import pytest
 from app.api import NULL, VDI, VIF, VM, Failure, Ref, VMCalls, VMPowerState
 from tests.engine.vm.guests import (
     DATA,
+    SMALL,
     assert_tidy,
     content,
     contents,
@@ -38,7 +39,7 @@ def assert_recorded(bench: Bench, vm: Ref[VM], snap: Ref[VM], state: VMPowerStat
 
 @pytest.mark.parametrize("state", list(VMPowerState))
 async def test_four_disks_come_back_from_every_power_state(bench: Bench, state: VMPowerState) -> None:
-    vm = await bench.sample_vm(disks=4)
+    vm = await bench.sample_vm(disks=4, size=SMALL)
     known = {device: os.urandom(4096) for device in DEVICES}
     for device in DEVICES:
         write_bytes(bench.image(vm, device), DATA, known[device])
@@ -91,7 +92,7 @@ async def test_a_running_guest_goes_on_while_it_is_snapshotted(bench: Bench) -> 
 
 
 async def test_all_disks_are_frozen_at_one_instant(bench: Bench) -> None:
-    vm = await bench.sample_vm(disks=2)
+    vm = await bench.sample_vm(disks=2, size=SMALL)
     await in_state(bench, vm, VMPowerState.Running)
     last = 0
     for number in range(20):
@@ -184,7 +185,7 @@ async def test_fields_go_back_with_the_disks(bench: Bench) -> None:
 
 @pytest.mark.parametrize("ignored", [[], ["1"], ["0", "2"], ["0", "1", "2"]])
 async def test_ignored_disks_are_left_out(bench: Bench, ignored: list[str]) -> None:
-    vm = await bench.sample_vm(disks=3)
+    vm = await bench.sample_vm(disks=3, size=SMALL)
     disks = disks_of(bench, vm)
     files = {device: bench.image(vm, device) for device in disks}
     snap = await snapshot(bench, vm, "some", [disks[device] for device in ignored])
@@ -198,7 +199,7 @@ async def test_ignored_disks_are_left_out(bench: Bench, ignored: list[str]) -> N
 
 
 async def test_a_disk_deleted_since_the_snapshot_comes_back(bench: Bench) -> None:
-    vm = await bench.sample_vm(disks=2)
+    vm = await bench.sample_vm(disks=2, size=SMALL)
     write_bytes(bench.image(vm, "1"), DATA, b"precious")
     first = await snapshot(bench, vm, "first")
     second = await snapshot(bench, vm, "second")

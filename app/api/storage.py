@@ -41,6 +41,18 @@ class SRCalls(Calls):
     async def update(self, sr: Ref["SR"]) -> None:
         """Refresh the space figures."""
 
+    @message(errors=("SR_OPERATION_NOT_SUPPORTED",), read_only=True, extension=True)
+    async def get_pending_merges(self, sr: Ref["SR"]) -> Mapping[str, StringMap]:
+        """By VDI (a base copy that nothing needs any more) what its merge waits for or how far it is.
+
+        `state` is `waiting`, `running` or `blocked`, `reason` says why it waits, `size` is the bytes to move at most,
+        `task` the task of a running one, `vm` the VM whose chain it is.
+        """
+
+    @message(errors=("SR_OPERATION_NOT_SUPPORTED",), extension=True)
+    async def coalesce(self, sr: Ref["SR"]) -> None:
+        """Merge now what waits to be merged, without the usual delay, and return when it is done."""
+
 
 @xen_class("SR", SRCalls)
 class SR(Record, frozen=True, kw_only=True):

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 _POWER = ("VM_BAD_POWER_STATE", "OTHER_OPERATION_IN_PROGRESS", "OPERATION_NOT_ALLOWED", "VM_IS_TEMPLATE")
 _START = (*_POWER, "HOST_NOT_ENOUGH_FREE_MEMORY", "SR_BACKEND_FAILURE_46", "VM_START_FAILED")
+_CHECKPOINT = ("VM_NO_SUSPEND_SR", "VM_CHECKPOINT_SUSPEND_FAILED", "SR_OPERATION_NOT_SUPPORTED")
 _DISKS = ("SR_BACKEND_FAILURE_44", "SR_BACKEND_FAILURE_46", "SR_BACKEND_FAILURE_109")
 
 
@@ -61,6 +62,43 @@ class VMCalls(Calls):
     async def snapshot(self, vm: Ref["VM"], new_name: str, ignore_vdis: Sequence[Ref["VDI"]] = ()) -> Ref["VM"]:
         """Freeze all disks at one instant, in any power state, and answer the snapshot."""
 
+    @message(errors=(*_POWER, *_DISKS, *_CHECKPOINT))
+    async def checkpoint(self, vm: Ref["VM"], new_name: str) -> Ref["VM"]:
+        """Keep all disks and the memory of one instant; the guest stands still for milliseconds. Answers the snapshot.
+
+        Of a Paused VM too; of a Suspended one the memory image it has. Not of a Halted one.
+        """
+
+    @message(errors=(*_POWER, *_DISKS, "VM_SNAPSHOT_WITH_QUIESCE_NOT_SUPPORTED"))
+    async def snapshot_with_quiesce(self, vm: Ref["VM"], new_name: str) -> Ref["VM"]:
+        """As `snapshot` of a Running VM, with its file systems frozen by the guest's agent meanwhile."""
+
+    @message(errors=("INVALID_VALUE",), read_only=True, extension=True)
+    async def get_snapshot_readiness(self, vm: Ref["VM"], op: VMOperation) -> StringMap:
+        """Whether the VM can be snapshotted safely now, by `snapshot`, `checkpoint` or `snapshot_with_quiesce`.
+
+        `safe` is `true` or `false`; then `code`, `reason` and `advice` say why and what to do. `warning` and its
+        `advice` are for what is near its limit. In bytes: `space-needed` with its parts `space-memory`, `space-disks`
+        and `space-overhead`; `space-free`. Further `depth`, `depth-limit`, `pending-merges`, and for a checkpoint
+        `pause-method`: `background`, `stop`, or `none` where no guest runs.
+        """
+
+    @message(errors=("OPERATION_NOT_ALLOWED", "INVALID_VALUE", "OPERATION_BLOCKED"), extension=True)
+    async def lock_snapshot(self, snapshot: Ref["VM"], reason: str, owner: str, until: datetime) -> None:
+        """Forbid to delete a snapshot, by hand, in bulk or by a schedule. `until` the epoch: with no end."""
+
+    @message(errors=("OPERATION_NOT_ALLOWED",), extension=True)
+    async def unlock_snapshot(self, snapshot: Ref["VM"]) -> None:
+        """Allow to delete a locked snapshot again."""
+
+    @message(errors=(*_POWER, *_DISKS, "INVALID_VALUE"), extension=True)
+    async def snapshot_group(self, vms: Sequence[Ref["VM"]], new_name: str) -> Sequence[Ref["VM"]]:
+        """Snapshot several VMs as close to one instant as can be, all or none; the spread is kept on each snapshot."""
+
+    @message(errors=(*_POWER, *_DISKS, "INVALID_VALUE", "VM_REVERT_FAILED"), extension=True)
+    async def revert_group(self, snapshots: Sequence[Ref["VM"]]) -> None:
+        """Put several VMs back to snapshots of one group; each either reverts or is as it was."""
+
     @message(errors=(*_POWER, *_DISKS, "REVERT_ONLY_ALLOWED_ON_SNAPSHOT", "VM_REVERT_FAILED"))
     async def revert(self, snapshot: Ref["VM"]) -> None:
         """Put the VM back to this snapshot. The current disks go only after the new ones are in place."""
@@ -68,6 +106,10 @@ class VMCalls(Calls):
     @message(errors=(*_POWER, *_DISKS))
     async def clone(self, vm: Ref["VM"], new_name: str) -> Ref["VM"]:
         """A copy that shares frozen disks with its source. A clone of a snapshot or template is a template."""
+
+    @message(errors=(*_POWER, *_DISKS, "OPERATION_NOT_ALLOWED", "SR_OPERATION_NOT_SUPPORTED"))
+    async def copy(self, vm: Ref["VM"], new_name: str, sr: Ref["SR"]) -> Ref["VM"]:
+        """A copy with disks of its own, in `sr`, or for the null ref each in its source's repository."""
 
     @message(errors=("PROVISION_ONLY_ALLOWED_ON_TEMPLATE", *_DISKS))
     async def provision(self, vm: Ref["VM"]) -> None:

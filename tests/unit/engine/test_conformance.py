@@ -18,10 +18,11 @@ from app.api import NULL, SR, VBD, VDI, VM, Blob, Failure, Host, Message, Networ
 from app.api.types import Field, MessageSpec, Record, RefTo
 from app.hypervisor.simulated import SimulatedDriver
 from tests.support.engine import Bench, open_bench
+from tests.unit.engine.under_way import UNDER_WAY
 
 STALE = "OpaqueRef:00000000-0000-0000-0000-000000000000"
 GENERAL = {"HANDLE_INVALID", "FIELD_TYPE_ERROR"}
-MESSAGES = {m.full_name: m for declared in classes().values() for m in declared.messages.values()}
+MESSAGES = {m.full_name: m for d in classes().values() for m in d.messages.values() if m.full_name not in UNDER_WAY}
 SETTERS = [(name, field) for name, d in classes().items() for field in d.fields if field.spec.access == "rw"]
 OF_SESSIONS = {"session.login_with_password", "session.logout"}
 
@@ -100,14 +101,8 @@ async def test_every_declared_message_is_implemented(bench: Bench) -> None:
     for name, field in SETTERS:
         if name != "event":
             assert f"{name}.set_{field.name}" in methods
-    for name in classes():
-        if name != "event":
-            assert {
-                f"{name}.get_record",
-                f"{name}.get_all",
-                f"{name}.get_all_records",
-                f"{name}.get_by_uuid",
-            } <= methods
+    for name in set(classes()) - {"event"}:
+        assert {f"{name}.get_{what}" for what in ("record", "all", "all_records", "by_uuid")} <= methods
 
 
 @pytest.mark.parametrize("prefix", ["", "Async."])

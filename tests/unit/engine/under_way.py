@@ -1,0 +1,16 @@
+"""Messages that are declared first and implemented next: this set only shrinks, to nothing."""
+
+from __future__ import annotations
+
+UNDER_WAY = {
+    "SR.coalesce",
+    "SR.get_pending_merges",
+    "VM.checkpoint",
+    "VM.copy",
+    "VM.get_snapshot_readiness",
+    "VM.lock_snapshot",
+    "VM.revert_group",
+    "VM.snapshot_group",
+    "VM.snapshot_with_quiesce",
+    "VM.unlock_snapshot",
+}

@@ -49,6 +49,16 @@ class SRCalls(Calls):
         `task` the task of a running one, `vm` the VM whose chain it is.
         """
 
+    @message(errors=("SR_OPERATION_NOT_SUPPORTED",), read_only=True, extension=True)
+    async def get_chain_health(self, sr: Ref["SR"]) -> Mapping[str, StringMap]:
+        """How the chains of a repository are, by ref: of the repository itself, and of each VM or template in it.
+
+        Of each: `depth` of its deepest chain, `depth-limit`, `snapshots` and `images` that it has here, `missing`
+        images, `pending-merges`; in bytes `exclusive`, what deleting it with its snapshots frees, and `snapshots-size`,
+        what deleting the snapshots alone frees at once. Snapshots of VMs that are gone stand under the ref they were
+        of. Of the repository itself also `base-copies` and their bytes, `base-copies-size`, and `space-free`.
+        """
+
     @message(errors=("SR_OPERATION_NOT_SUPPORTED",), extension=True)
     async def coalesce(self, sr: Ref["SR"]) -> None:
         """Merge now what waits to be merged, without the usual delay, and return when it is done."""
@@ -98,7 +108,7 @@ class VDICalls(Calls):
     async def create(self, record: Mapping[str, Any]) -> Ref["VDI"]:
         """Make an empty disk from `SR`, `virtual_size` (bytes), `name_label` and other settable fields."""
 
-    @message(errors=("VDI_IN_USE", "OTHER_OPERATION_IN_PROGRESS", "SR_OPERATION_NOT_SUPPORTED"))
+    @message(errors=("VDI_IN_USE", "OTHER_OPERATION_IN_PROGRESS", "OPERATION_BLOCKED", "SR_OPERATION_NOT_SUPPORTED"))
     async def destroy(self, vdi: Ref["VDI"]) -> None:
         """Delete a disk that nothing holds. An image that others build on stays, hidden, as their base copy."""
 

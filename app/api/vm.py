@@ -54,7 +54,7 @@ class VMCalls(Calls):
     async def create(self, record: Mapping[str, Any]) -> Ref["VM"]:
         """Make a VM record, Halted and without disks, from the settable fields given."""
 
-    @message(errors=(*_POWER, "VM_CANNOT_DELETE_DEFAULT_TEMPLATE"))
+    @message(errors=(*_POWER, "VM_CANNOT_DELETE_DEFAULT_TEMPLATE", "OPERATION_BLOCKED"))
     async def destroy(self, vm: Ref["VM"]) -> None:
         """Remove the record with its VBDs, VIFs and metrics. Disks are left; children move to the parent."""
 
@@ -83,13 +83,28 @@ class VMCalls(Calls):
         `pause-method`: `background`, `stop`, or `none` where no guest runs.
         """
 
-    @message(errors=("OPERATION_NOT_ALLOWED", "INVALID_VALUE", "OPERATION_BLOCKED"), extension=True)
+    @message(read_only=True, extension=True)
+    async def get_chain_health(self, vm: Ref["VM"]) -> Mapping[str, StringMap]:
+        """How the chains of a VM are, by ref: of the VM itself, and of each of its snapshots.
+
+        Of each: `depth`, the images in a row of its deepest disk, and `depth-limit`; in bytes `exclusive`, what
+        deleting it frees at once, `shared`, what its disks build on and others need as well, and `merge`, what a merge
+        afterwards has to move at most; `missing`, its disks with an image that is gone. Of the VM itself also
+        `head-room`, how many more snapshots fit, `space-free` of its fullest repository in bytes, `pending-merges`,
+        and `blocked`: a sentence saying why no snapshot can be taken, or nothing.
+        """
+
+    @message(errors=("OPERATION_NOT_ALLOWED", "INVALID_VALUE", "OTHER_OPERATION_IN_PROGRESS"), extension=True)
     async def lock_snapshot(self, snapshot: Ref["VM"], reason: str, owner: str, until: datetime) -> None:
-        """Forbid to delete a snapshot, by hand, in bulk or by a schedule. `until` the epoch: with no end."""
+        """Forbid to delete a snapshot, by hand, in bulk or by a schedule. `until` the epoch: with no end.
+
+        `reason` is text of at most 500 characters, `owner` of at most 200, maybe none. A second lock replaces the
+        first.
+        """
 
     @message(errors=("OPERATION_NOT_ALLOWED",), extension=True)
     async def unlock_snapshot(self, snapshot: Ref["VM"]) -> None:
-        """Allow to delete a locked snapshot again."""
+        """Allow to delete a locked snapshot again. Whoever has a session may; one that is not locked stays as it is."""
 
     @message(errors=(*_POWER, *_DISKS, "INVALID_VALUE"), extension=True)
     async def snapshot_group(self, vms: Sequence[Ref["VM"]], new_name: str) -> Sequence[Ref["VM"]]:
@@ -193,7 +208,7 @@ class VMCalls(Calls):
     async def get_allowed_VBD_devices(self, vm: Ref["VM"]) -> Sequence[str]:
         """The device numbers that no VBD of the VM uses yet."""
 
-    @message(errors=(*_POWER, *_DISKS), extension=True)
+    @message(errors=(*_POWER, *_DISKS, "OPERATION_BLOCKED"), extension=True)
     async def uninstall(self, vm: Ref["VM"], with_snapshots: bool = False) -> None:
         """Destroy the VM and the disks it owns in one go, and on request its snapshots; a leftover is swept later."""
 

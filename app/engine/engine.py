@@ -32,6 +32,7 @@ from app.ops.translate import failures
 from app.ops.vm_clone import VMCloneOps
 from app.ops.vm_create import VMCreateOps
 from app.ops.vm_destroy import VMDestroyOps
+from app.ops.vm_lock import VMLockOps, lift_expired
 from app.ops.vm_power import VMPowerOps
 from app.ops.vm_revert import VMRevertOps
 from app.ops.vm_snapshot import VMSnapshotOps
@@ -197,6 +198,8 @@ async def _housekeeping(context: Context) -> None:
     while True:
         # In steps of 64 MiB: clients need not hear of every page.
         context.store.publish(HostMetrics, metrics, memory_free=memory_free() >> 26 << 26)
+        with contextlib.suppress(Failure):
+            lift_expired(context)
         await asyncio.sleep(HOUSEKEEPING_SECONDS)
         refresh_sizes(context)
         context.store.reserve.restore()
@@ -223,8 +226,8 @@ def _take_lock(config: Config) -> IO[str]:
 
 def _dispatcher(context: Context, tasks: Tasks) -> Dispatcher:
     families = (
-        VMPowerOps, VMSnapshotOps, VMRevertOps, VMDestroyOps, VMCloneOps, VMCreateOps, VDIOps, SROps, VBDOps, VIFOps,
-        HostOps, MessageOps, EventOps,
+        VMPowerOps, VMSnapshotOps, VMRevertOps, VMDestroyOps, VMCloneOps, VMCreateOps, VMLockOps, VDIOps, SROps, VBDOps,
+        VIFOps, HostOps, MessageOps, EventOps,
     )  # fmt: skip
     operations = [family(context) for family in families]
     return Dispatcher(context.store, tasks, Sessions(context), [*operations, TaskOps(context, tasks)])

@@ -13,6 +13,7 @@ from app.api import VBD, VDI, VM, Failure, VBDType, VDIOperation, VMOperation, V
 from app.api.enums import SROperation, VBDOperation, VIFOperation
 from app.api.failure import bad_power_state, not_allowed, other_operation
 from app.api.types import is_null
+from app.ops.locks import BOUND, lock_of
 
 Op = VMOperation
 _HALTED: Final = frozenset({VMPowerState.Halted})
@@ -59,6 +60,9 @@ def why_not(ref: str, vm: VM, op: VMOperation) -> Failure | None:
     """The error that `op` on this VM would meet now, or None if it may go ahead."""
     if op in vm.blocked_operations:
         return Failure("OPERATION_BLOCKED", ref, vm.blocked_operations[op])
+    # Here a lock binds until it is lifted; `vm_lock.lift_expired` does that when its time is over.
+    if op in BOUND and (lock := lock_of(vm)) is not None:
+        return Failure("OPERATION_BLOCKED", ref, lock.reason)
     if op not in POWER_STATES:
         return not_allowed(f"{op.value} is not implemented by this engine")
     tests = (_power_state, _conflict, _template, _snapshot, _wrong_kind, _special)

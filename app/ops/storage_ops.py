@@ -14,6 +14,7 @@ from app.api.failure import invalid_value, not_allowed, other_operation, storage
 from app.ops.context import Context, Operations
 from app.ops.images import begin_making, discarding, finish_discard, release, release_all
 from app.ops.locking import refresh_vdi
+from app.ops.locks import why_locked
 from app.ops.records import check_name, from_client
 from app.ops.task import current
 from app.ops.translate import failures
@@ -121,6 +122,9 @@ def require_free(context: Context, ref: Ref[VDI], vdi: VDI) -> None:
         if vbd.currently_attached:
             raise Failure("VDI_IN_USE", ref, "destroy")
         holder = context.store.find(VM, vbd.VM)
+        reason = why_locked(holder, context.now()) if holder is not None and holder.is_a_snapshot else None
+        if reason is not None:
+            raise Failure("OPERATION_BLOCKED", vbd.VM, reason)
         for task, op in holder.current_operations.items() if holder is not None else ():
             raise other_operation("VDI", ref, op.value, task)
     if vdi.type is VDIType.suspend:

@@ -132,7 +132,7 @@ def commit(context: Context, plan: Mapping[str, Any]) -> None:
 
 
 def _create_clone(tx: Transaction, source: VM, plan: Mapping[str, Any]) -> Ref[VM]:
-    other_config = {k: v for k, v in source.other_config.items() if k not in TEMPLATE_KEYS and "stall" not in k}
+    other_config = {k: v for k, v in source.other_config.items() if k == IMAGE_KEY or _travels(k)}
     fields: dict[str, Any] = {
         **CLEARED,
         "uuid": plan["uuid"],
@@ -152,6 +152,11 @@ def _create_clone(tx: Transaction, source: VM, plan: Mapping[str, Any]) -> Ref[V
         "generation_id": "",
     }
     return tx.create(copy_record(source, **fields), Ref(plan["clone"]))
+
+
+def _travels(key: str) -> bool:
+    """Whether a key goes to clones: not what was measured of a snapshot, nor its lock."""
+    return key not in TEMPLATE_KEYS and not key.startswith("stillframe.")
 
 
 def _clone_disk(context: Context, tx: Transaction, disk: Mapping[str, Any]) -> str:

@@ -33,6 +33,7 @@ from app.ops.power_state import drop_memory_image, mark_down
 from app.ops.screenshots import drop_blobs, remove_files
 from app.ops.task import current
 from app.ops.translate import failures
+from app.ops.vm_lock import lift_expired, require_unlocked
 from app.ops.vm_power import stop_guest
 from app.storage.journal import Entry
 from app.store import Transaction
@@ -46,20 +47,27 @@ class VMDestroyOps(Operations, VMCalls):
     """Removing VMs."""
 
     async def destroy(self, vm: Ref[VM]) -> None:
+        lift_expired(self.context, [vm])
         async with operation(self.context, (vm, VMOperation.destroy)), self._alone(vm):
             await remove(self.context, [vm], with_disks=False)
 
     async def uninstall(self, vm: Ref[VM], with_snapshots: bool = False) -> None:
         record = self.store.get(VM, vm)
-        if record.power_state in (VMPowerState.Running, VMPowerState.Paused):
-            async with operation(self.context, (vm, VMOperation.hard_shutdown)), self._alone(vm):
-                await stop_guest(self.context, vm)
-                with self.store.transaction() as tx:
-                    mark_down(self.context, tx, vm)
-        doomed = [vm, *(sorted(record.snapshots) if with_snapshots else ())]
-        claims = [(ref, VMOperation.destroy) for ref in doomed]
-        async with operation(self.context, *claims), self._alone(vm):
-            await remove(self.context, doomed, with_disks=True)
+        snapshots = sorted(record.snapshots) if with_snapshots else []
+        lift_expired(self.context, [vm, *snapshots])
+        require_unlocked(self.context, vm, snapshots)
+        # The snapshots are claimed before the guest is stopped: from now on none of them can be locked any more.
+        async with operation(self.context, *((ref, VMOperation.destroy) for ref in snapshots)):
+            if record.power_state in (VMPowerState.Running, VMPowerState.Paused):
+                await self._switch_off(vm)
+            async with operation(self.context, (vm, VMOperation.destroy)), self._alone(vm):
+                await remove(self.context, [vm, *snapshots], with_disks=True)
+
+    async def _switch_off(self, vm: Ref[VM]) -> None:
+        async with operation(self.context, (vm, VMOperation.hard_shutdown)), self._alone(vm):
+            await stop_guest(self.context, vm)
+            with self.store.transaction() as tx:
+                mark_down(self.context, tx, vm)
 
     def _alone(self, vm: Ref[VM]) -> AbstractAsyncContextManager[None]:
         record = self.store.get(VM, vm)

@@ -31,7 +31,7 @@ _TABLE: Final[Mapping[str, _Words]] = {
     "OTHER_OPERATION_IN_PROGRESS": _Words(
         "Another operation ({2}) is under way on {1}.", "Try again when it has finished."
     ),
-    "OPERATION_BLOCKED": _Words("This operation is blocked on {0}: {1}.", "Remove the block in its properties."),
+    "OPERATION_BLOCKED": _Words("{0} is locked against this: {1}.", "Unlock it first."),
     "OPERATION_NOT_ALLOWED": _Words("{0}"),
     "VM_IS_TEMPLATE": _Words("{0} is a template.", "Make a VM from it first."),
     "VM_IS_SNAPSHOT": _Words("{0} is a snapshot."),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 UNDER_WAY = {
     "SR.coalesce",
+    "SR.get_chain_health",
     "SR.get_pending_merges",
     "VM.checkpoint",
     "VM.copy",
+    "VM.get_chain_health",
     "VM.get_snapshot_readiness",
-    "VM.lock_snapshot",
     "VM.revert_group",
     "VM.snapshot_group",
     "VM.snapshot_with_quiesce",
-    "VM.unlock_snapshot",
 }

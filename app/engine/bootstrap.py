@@ -12,7 +12,7 @@ from app import __version__
 from app.api import NULL, PBD, SR, VM, Host, HostMetrics, Network, Pool, Ref, VMMetrics
 from app.api.types import new_uuid
 from app.config import Config
-from app.ops.vm_clone import IMAGE_KEY
+from app.ops.snapshot_metadata import IMAGE_KEY
 from app.storage.file_repository import FileRepository
 from app.storage.iso_repository import IsoRepository
 from app.store import Store, Transaction

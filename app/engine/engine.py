@@ -30,6 +30,7 @@ from app.ops.screenshots import blob_path, sweep
 from app.ops.storage_ops import SROps, VDIOps, refresh_sizes, scan
 from app.ops.translate import failures
 from app.ops.vm_clone import VMCloneOps
+from app.ops.vm_copy import VMCopyOps
 from app.ops.vm_create import VMCreateOps
 from app.ops.vm_destroy import VMDestroyOps
 from app.ops.vm_lock import VMLockOps, lift_expired
@@ -226,8 +227,8 @@ def _take_lock(config: Config) -> IO[str]:
 
 def _dispatcher(context: Context, tasks: Tasks) -> Dispatcher:
     families = (
-        VMPowerOps, VMSnapshotOps, VMRevertOps, VMDestroyOps, VMCloneOps, VMCreateOps, VMLockOps, VDIOps, SROps, VBDOps,
-        VIFOps, HostOps, MessageOps, EventOps,
+        VMPowerOps, VMSnapshotOps, VMRevertOps, VMDestroyOps, VMCloneOps, VMCopyOps, VMCreateOps, VMLockOps, VDIOps, SROps,
+        VBDOps, VIFOps, HostOps, MessageOps, EventOps,
     )  # fmt: skip
     operations = [family(context) for family in families]
     return Dispatcher(context.store, tasks, Sessions(context), [*operations, TaskOps(context, tasks)])

@@ -23,9 +23,10 @@ from app.api import (
     VBDMode,
     VBDType,
     VIFCalls,
+    VMOperation,
     VMPowerState,
 )
-from app.api.failure import bad_power_state, invalid_value, not_allowed
+from app.api.failure import bad_power_state, invalid_value, not_allowed, other_operation
 from app.api.types import is_null
 from app.ops.context import Context, Operations
 from app.ops.disks import image_path
@@ -186,11 +187,15 @@ class VIFOps(Operations, VIFCalls):
 async def halted(context: Context, vm: Ref[VM]) -> AsyncIterator[VM]:
     """The record of a VM whose hardware changes in the block, while no operation is at work on its disks.
 
-    :raise Failure: as `require_halted`.
+    :raise Failure: as `require_halted`; OTHER_OPERATION_IN_PROGRESS while its disks are copied, which takes long.
     """
     require_halted(context, vm)
     async with context.alone_with(vm):
-        yield require_halted(context, vm)
+        record = require_halted(context, vm)
+        for task, op in record.current_operations.items():
+            if op is VMOperation.copy:
+                raise other_operation("VM", vm, op.value, task)
+        yield record
 
 
 def require_halted(context: Context, vm: Ref[VM]) -> VM:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 
-from app.api import SR, VBD, VDI, VM, Failure, VDIType, VMOperation
+from app.api import SR, VBD, VDI, VM, Failure, VDIOperation, VDIType, VMOperation
 from app.ops.context import Context
 from app.ops.rules import allowed_operations, sr_operations, vbd_operations, vdi_operations, why_not
 from app.ops.task import current
@@ -55,6 +55,25 @@ def _refusals(context: Context, claims: Sequence[Claim]) -> Iterator[Failure]:
         failure = why_not(ref, context.store.get(VM, ref), op)
         if failure is not None:
             yield failure
+
+
+@contextmanager
+def disk_operation(context: Context, vdis: Sequence[str], op: VDIOperation) -> Iterator[None]:
+    """Publish that the current task works on these disks; the VM that holds them is claimed by `operation`."""
+    task = current()
+    for ref in vdis:
+        known = context.store.get(VDI, ref).current_operations
+        context.store.publish(VDI, ref, current_operations={**known, task.ref: op})
+        refresh_vdi(context, ref)
+    try:
+        yield
+    finally:
+        for ref in vdis:
+            vdi = context.store.find(VDI, ref)
+            if vdi is not None:
+                remaining = {t: o for t, o in vdi.current_operations.items() if t != task.ref}
+                context.store.publish(VDI, ref, current_operations=remaining)
+                refresh_vdi(context, ref)
 
 
 def _set_operations(context: Context, ref: str, operations: dict[str, VMOperation]) -> None:

@@ -23,6 +23,7 @@ _ANY: Final = frozenset(VMPowerState)
 POWER_STATES: Final[Mapping[VMOperation, frozenset[VMPowerState]]] = {
     Op.snapshot: _ANY,
     Op.clone: _HALTED,
+    Op.copy: _HALTED,
     Op.revert: _ANY,
     Op.reverting: _ANY,
     Op.provision: _HALTED,
@@ -48,10 +49,10 @@ POWER_STATES: Final[Mapping[VMOperation, frozenset[VMPowerState]]] = {
 
 _HIDDEN: Final = frozenset({Op.reverting, Op.shutdown, Op.power_state_reset, Op.changing_VCPUs})
 _ON_TEMPLATE: Final = frozenset(
-    {Op.changing_dynamic_range, Op.changing_static_range, Op.changing_VCPUs, Op.clone, Op.provision}
+    {Op.changing_dynamic_range, Op.changing_static_range, Op.changing_VCPUs, Op.clone, Op.copy, Op.provision}
 )
-_ON_SNAPSHOT: Final = frozenset({Op.revert, Op.clone, Op.destroy, Op.hard_shutdown})
-_TOGETHER: Final = (frozenset({Op.clone}), frozenset({Op.snapshot}))
+_ON_SNAPSHOT: Final = frozenset({Op.revert, Op.clone, Op.copy, Op.destroy, Op.hard_shutdown})
+_TOGETHER: Final = (frozenset({Op.clone, Op.copy, Op.export}), frozenset({Op.snapshot, Op.checkpoint}))
 # The order in which XenAPI names the expected states.
 _STATE_ORDER: Final = (VMPowerState.Halted, VMPowerState.Paused, VMPowerState.Suspended, VMPowerState.Running)
 
@@ -76,7 +77,7 @@ def allowed_operations(ref: str, vm: VM) -> frozenset[VMOperation]:
 
 def _power_state(ref: str, vm: VM, op: VMOperation) -> Failure | None:
     states = POWER_STATES[op]
-    if op is Op.clone and vm.is_a_snapshot:
+    if op in (Op.clone, Op.copy) and vm.is_a_snapshot:
         states = _HALTED | {VMPowerState.Suspended}
     if vm.power_state in states:
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
@@ -9,6 +10,10 @@ import msgspec
 from app.api import VM
 from app.api.types import class_of
 
+FIGURES: Final = "stillframe."
+"""How the keys in a snapshot's other_config begin that tell about this snapshot."""
+IMAGE_KEY: Final = "stillframe.image"
+"""In a default template's other_config: the built-in image that its first disk starts with."""
 KEPT_ON_REVERT: Final = frozenset(
     {
         "uuid", "suspend_VDI", "power_state", "parent", "allowed_operations", "current_operations", "metrics",
@@ -27,11 +32,28 @@ def pack(vm: VM) -> str:
     return msgspec.json.encode(vm).decode()
 
 
-def fields_to_restore(text: str) -> dict[str, Any]:
-    """The fields that a revert writes back, from `pack`'s text; empty if the text is not ours (an import)."""
+def fields_to_restore(snapshot: VM, vm: VM) -> dict[str, Any]:
+    """The fields that a revert of `vm` to its snapshot writes back.
+
+    Without a text of ours in snapshot_metadata (an import) they come from the snapshot's own record, all but its name.
+    """
+    kept = KEPT_ON_REVERT
+    record = unpack(snapshot.snapshot_metadata)
+    if record is None:
+        record, kept = snapshot, KEPT_ON_REVERT | {"name_label"}
+    fields = {f.name: getattr(record, f.name) for f in class_of(VM).fields if f.name not in kept}
+    figures = {key: value for key, value in vm.other_config.items() if key.startswith(FIGURES)}
+    return {**fields, "ha_always_run": False, "other_config": {**without_figures(record.other_config), **figures}}
+
+
+def unpack(text: str) -> VM | None:
+    """The record in `pack`'s text, or None if the text is not ours."""
     try:
-        record = msgspec.json.decode(text, type=VM)
+        return msgspec.json.decode(text, type=VM)
     except msgspec.DecodeError:
-        return {}
-    names = (f.name for f in class_of(VM).fields)
-    return {name: getattr(record, name) for name in names if name not in KEPT_ON_REVERT}
+        return None
+
+
+def without_figures(other_config: Mapping[str, str]) -> dict[str, str]:
+    """What travels from a snapshot to a VM or another snapshot: what we noted about the snapshot itself does not."""
+    return {key: value for key, value in other_config.items() if key == IMAGE_KEY or not key.startswith(FIGURES)}

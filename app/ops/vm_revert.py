@@ -119,7 +119,7 @@ def commit(context: Context, plan: Mapping[str, Any]) -> None:
             _replace_disks(context, tx, vm, plan)
             _replace_networks(tx, vm, snapshot)
             _restore_figures(tx, before, source)
-            fields = fields_to_restore(source.snapshot_metadata)
+            fields = fields_to_restore(source, before)
             tx.update(VM, vm, **{**fields, "parent": snapshot, "generation_id": _generation(plan)})
             context.post(tx, "VM_SNAPSHOT_REVERTED", 5, vm, _news(before, source))
             freed = [image for d in plan["moved"] for image in leaf_and_bases(context, tx, d["sr"], d["old"])]

@@ -36,7 +36,7 @@ from app.ops.context import Context, Operations
 from app.ops.disks import Disk, all_drives, check_depth, disks, require_disk
 from app.ops.locking import operation, refresh_vdi, refresh_vm
 from app.ops.screenshots import keep_screenshot
-from app.ops.snapshot_metadata import pack
+from app.ops.snapshot_metadata import pack, without_figures
 from app.ops.task import current
 from app.ops.translate import failures
 from app.storage.errors import StorageError
@@ -254,7 +254,9 @@ def _copy_of(tx: Transaction, record: type[R], ref: Ref[R]) -> Ref[R]:
 
 
 def _create_snapshot(context: Context, tx: Transaction, vm: Ref[VM], before: VM, plan: Mapping[str, Any]) -> Ref[VM]:
-    other_config = {k: v for k, v in before.other_config.items() if k not in ("default_template", "xensource_internal")}
+    other_config = without_figures(before.other_config)
+    for key in ("default_template", "xensource_internal"):
+        other_config.pop(key, None)
     if before.power_state in WITH_GUEST:
         other_config[STALL_KEY] = f"{plan['stall'] * 1000:.1f}"
     fields = {

@@ -263,19 +263,26 @@ class FileRepository(ImageChains):
         source_id: str,
         target_id: str,
         *,
+        into: FileRepository | None = None,
         progress: Progress | None = None,
         cancel: asyncio.Event | None = None,
     ) -> None:
-        """Make *target_id* a base with all that the chain of *source_id* shows. The source must not be in use.
+        """Make *target_id*, here or *into* another repository, a base with all that the chain of *source_id* shows.
+
+        Nobody may write to the source meanwhile; others may read it.
 
         :raise StorageError: as `verify`; no_space, io, in_use, tool; cancelled, if *cancel* was set.
         """
         await asyncio.to_thread(self.verify, source_id)
-        source = self.image_path(source_id)
-        self.require_free(await qemu_img.measure(source, "qcow2", follow_parent=True))
-        async with image_build.published(self.image_path(target_id)) as part:
+        source, target = self.image_path(source_id), into or self
+        target.require_free(await self.flat_size(source_id))
+        async with image_build.published(target.image_path(target_id)) as part:
             await qemu_img.convert(source, "qcow2", part, progress=progress, cancel=cancel, follow_parent=True)
             image_build.expect_size(part, self.virtual_size(source_id))
+
+    async def flat_size(self, source_id: str) -> int:
+        """Bytes that `flatten` needs. :raise StorageError: missing, io, corrupt, tool."""
+        return await qemu_img.measure(self.image_path(source_id), "qcow2", follow_parent=True)
 
 
 def _leaves_first(image_ids: Set[str], children: Mapping[str, Set[str]]) -> list[str]:

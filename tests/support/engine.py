@@ -13,6 +13,7 @@ from app.client import ObjectCache, Session, Watcher, wait_for
 from app.config import load
 from app.engine.engine import Engine
 from app.hypervisor.driver import Driver
+from app.storage.file_repository import FileRepository
 
 P = ParamSpec("P")
 
@@ -61,6 +62,15 @@ class Bench:
     def sr(self) -> Ref[SR]:
         """The storage repository of disks."""
         return self.engine.context.default_sr()
+
+    def second_sr(self, folder: Path) -> Ref[SR]:
+        """Another repository of disks, in a folder of its own; the engine forgets where it is when it closes."""
+        repository = FileRepository(folder / "sr" / "second")
+        repository.open()
+        with self.store.transaction() as tx:
+            ref = tx.create(SR(name_label="Second storage", type="file", content_type="user"))
+        self.engine.context.repositories[ref] = repository
+        return ref
 
     async def run(self, message: Callable[Concatenate[Any, P], Awaitable[Any]], *args: P.args, **kw: P.kwargs) -> str:
         """Run a message as a task and answer its result."""

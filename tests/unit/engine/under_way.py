@@ -7,7 +7,6 @@ UNDER_WAY = {
     "SR.get_chain_health",
     "SR.get_pending_merges",
     "VM.checkpoint",
-    "VM.copy",
     "VM.get_chain_health",
     "VM.get_snapshot_readiness",
     "VM.revert_group",

@@ -121,8 +121,10 @@ def test_only_what_is_implemented_is_offered() -> None:
 def test_nothing_gets_in_the_way_of_a_change_of_disks(running: VMOperation) -> None:
     """Whatever runs, only harmless company is let in; and cutting the power is possible where nothing can be lost."""
     company = {
-        VMOperation.snapshot: {VMOperation.snapshot},
-        VMOperation.clone: {VMOperation.clone},
+        VMOperation.snapshot: {VMOperation.snapshot, VMOperation.checkpoint},
+        VMOperation.checkpoint: {VMOperation.snapshot, VMOperation.checkpoint},
+        VMOperation.clone: {VMOperation.clone, VMOperation.copy},
+        VMOperation.copy: {VMOperation.clone, VMOperation.copy},
         VMOperation.clean_shutdown: {VMOperation.hard_shutdown, VMOperation.hard_reboot},
         VMOperation.clean_reboot: {VMOperation.hard_shutdown, VMOperation.hard_reboot},
         VMOperation.hard_reboot: {VMOperation.hard_shutdown},

@@ -227,8 +227,8 @@ def _take_lock(config: Config) -> IO[str]:
 
 def _dispatcher(context: Context, tasks: Tasks) -> Dispatcher:
     families = (
-        VMPowerOps, VMSnapshotOps, VMRevertOps, VMDestroyOps, VMCloneOps, VMCopyOps, VMCreateOps, VMLockOps, VDIOps, SROps,
-        VBDOps, VIFOps, HostOps, MessageOps, EventOps,
+        VMPowerOps, VMSnapshotOps, VMRevertOps, VMDestroyOps, VMCloneOps, VMCopyOps, VMCreateOps, VMLockOps, VDIOps,
+        SROps, VBDOps, VIFOps, HostOps, MessageOps, EventOps,
     )  # fmt: skip
     operations = [family(context) for family in families]
     return Dispatcher(context.store, tasks, Sessions(context), [*operations, TaskOps(context, tasks)])

@@ -18,6 +18,7 @@ POINTS = [
     "revert_halted@store.written:1",
     "uninstall_vm@storage.image_trashed:3",
     "clone_vm@vm_clone.overlays_written:1",
+    "copy_snapshot@vm_copy.images_written:1",
     "suspend@vm_suspend.memory_saved:1",
     "suspend@vm_suspend.recorded:1",
     "resume@vm_resume.guest_started:1",

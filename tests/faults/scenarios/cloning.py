@@ -1,11 +1,11 @@
-"""Clones and templates."""
+"""Clones, copies and templates."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
 
-from app.api import VM, Ref, VMCalls
+from app.api import NULL, VM, Ref, VMCalls
 from tests.engine.vm.guests import disks_of, go_on
 from tests.faults.scenarios.base import Facts, Scenario, halted, mark, message, same_content, with_snapshots
 from tests.faults.world import contents
@@ -57,6 +57,8 @@ async def template_or_vm(bench: Bench, facts: Facts) -> None:
 SCENARIOS: Mapping[str, Scenario] = {
     "clone_vm": Scenario(halted, message(VMCalls.clone, "vm", "clone"), cloned_or_not),
     "clone_snapshot": Scenario(with_snapshots, message(VMCalls.clone, "root", "clone"), cloned_or_not),
+    "copy_vm": Scenario(halted, message(VMCalls.copy, "vm", "clone", NULL), cloned_or_not),
+    "copy_snapshot": Scenario(with_snapshots, message(VMCalls.copy, "root", "clone", NULL), cloned_or_not),
     "provision": Scenario(unprovisioned, message(VMCalls.provision, "vm"), provisioned_or_not),
     "template_to_vm": Scenario(template, message(VMCalls.set_is_a_template, "vm", False), template_or_vm),
 }

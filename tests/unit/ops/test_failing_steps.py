@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from app import crash_points
-from app.api import VDI, VM, Failure, Ref, VDICalls, VMCalls, VMPowerState
+from app.api import NULL, VDI, VM, Failure, Ref, VDICalls, VMCalls, VMPowerState
 from app.hypervisor.simulated import SimulatedDriver
 from tests.engine.vm.guests import assert_tidy, disks_of
 from tests.support.engine import Bench, open_bench
@@ -77,6 +77,8 @@ OPERATIONS: dict[str, tuple[Prepare, Any, tuple[Any, ...]]] = {
     "revert": (snapshot_of_running, VMCalls.revert, ()),
     "clone": (halted, VMCalls.clone, ("clone",)),
     "clone of a snapshot": (snapshot_of_running, VMCalls.clone, ("clone",)),
+    "copy": (halted, VMCalls.copy, ("copy", NULL)),
+    "copy of a snapshot": (snapshot_of_running, VMCalls.copy, ("copy", NULL)),
     "provision": (template, VMCalls.provision, ()),
     "template to VM": (cloned_template, VMCalls.set_is_a_template, ()),
     "start": (halted, VMCalls.start, ()),

@@ -134,7 +134,7 @@ async def test_progress_goes_on_over_all_disks(bench: Bench) -> None:
             seen.append(float(str(fields["progress"])))
         publish(record, ref, **fields)
 
-    bench.store.publish = watch  # type: ignore[method-assign, assignment]
+    bench.store.publish = watch  # type: ignore[method-assign]
     await bench.run(VMCalls.copy, vm, "copy", NULL)
     assert seen == sorted(seen)
     assert len([value for value in seen if value < 1]) >= 3

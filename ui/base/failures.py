@@ -8,6 +8,8 @@ from typing import Final
 
 from app.api import SR, VDI, VM, ConnectionLost, Failure, Host, Record, Task
 from app.client import ObjectCache
+from ui.base.locks import lock_of
+from ui.base.sizes_and_dates import size
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +54,36 @@ _TABLE: Final[Mapping[str, _Words]] = {
     "FIELD_TYPE_ERROR": _Words("The value of {0} is of the wrong type."),
     "MEMORY_CONSTRAINT_VIOLATION_ORDER": _Words("The memory limits contradict each other."),
     "HOST_NOT_ENOUGH_FREE_MEMORY": _Words(
-        "The host has {1} bytes of memory free and {0} are needed.", "Stop another VM, or give this one less memory."
+        "The host has {1} of memory free and {0} are needed.", "Stop another VM, or give this one less memory."
+    ),
+    "VM_START_FAILED": _Words("{0} could not be started. {1}"),
+    "VM_HAS_NO_SUSPEND_VDI": _Words("{0} has no memory image.", "Shut it down by force, then start it afresh."),
+    "VM_NO_SUSPEND_SR": _Words(
+        "There is no storage for the memory of {0}.",
+        "Set a default storage, then try again; disks can be kept without.",
+    ),
+    "VM_CHECKPOINT_SUSPEND_FAILED": _Words(
+        "The memory of {0} could not be saved; the guest runs on.", "A snapshot of the disks alone may still work."
+    ),
+    "VM_CHECKPOINT_RESUME_FAILED": _Words(
+        "The snapshot of {0} was taken, but the guest did not go on.", "Resume it by hand."
+    ),
+    "VM_SNAPSHOT_WITH_QUIESCE_NOT_SUPPORTED": _Words(
+        "The files of {0} cannot be flushed: no guest agent answers in it.",
+        "Install the QEMU guest agent in the guest, or take a snapshot without flushing.",
+    ),
+    "VM_SNAPSHOT_WITH_QUIESCE_FAILED": _Words(
+        "The guest in {0} could not flush its files; no snapshot was taken.", "Take a snapshot without flushing."
+    ),
+    "VM_SNAPSHOT_WITH_QUIESCE_TIMEOUT": _Words(
+        "The guest in {0} took too long to flush its files, and was let go on; no snapshot was taken.",
+        "Try again when it is less busy, or take a snapshot without flushing.",
     ),
     "SR_BACKEND_FAILURE_24": _Words("The disk is in use: {1}"),
+    "SR_BACKEND_FAILURE_38": _Words(
+        "The storage cannot do this with a raw disk. {1}", "Import it as a new disk first."
+    ),
+    "SR_BACKEND_FAILURE_40": _Words("The storage could not be written. {1}", "Check its disk, then scan the storage."),
     "SR_BACKEND_FAILURE_44": _Words(
         "The storage is full. {2}", "Delete snapshots or disks that are not needed, or add space."
     ),
@@ -74,11 +103,18 @@ _TABLE: Final[Mapping[str, _Words]] = {
     "VBD_NOT_EMPTY": _Words("There is a disc in the drive."),
     "VBD_NOT_REMOVABLE_MEDIA": _Words("This is not a drive for discs."),
     "TASK_CANCELLED": _Words("It was cancelled, and what it had begun was undone."),
+    "EVENT_FROM_TOKEN_PARSE_FAILURE": _Words("The engine does not know how far this client has listened."),
+    "EVENT_SUBSCRIPTION_PARSE_FAILURE": _Words("The engine does not know what this client wants to hear of."),
+    "MESSAGE_PARAMETER_COUNT_MISMATCH": _Words("{0} takes {1} parameters, not {2}."),
+    "MAP_DUPLICATE_KEY": _Words("{1} of the {0} has a key {3} already."),
     "SESSION_INVALID": _Words("The session has ended.", "Connect again."),
     "SESSION_AUTHENTICATION_FAILED": _Words("The user name or password is wrong."),
     "MESSAGE_METHOD_UNKNOWN": _Words("The server does not know {0}."),
     "INTERNAL_ERROR": _Words("Something went wrong inside Stillframe: {0}", "The log file has the details."),
 }
+
+#: the parameters of a code that are bytes
+_BYTES: Final[Mapping[str, tuple[int, ...]]] = {"HOST_NOT_ENOUGH_FREE_MEMORY": (0, 1)}
 
 NamedRecords: Final[tuple[type[Record], ...]] = (VM, VDI, SR, Host, Task)
 
@@ -100,7 +136,7 @@ def explain(error: Exception, cache: ObjectCache) -> Explanation:
         return Explanation(
             f"Something went wrong inside Stillframe: {error}", "The log file has the details.", repr(error)
         )
-    return explain_failure(error, lambda value: name_of(cache, value))
+    return _locked(error, cache) or explain_failure(error, lambda value: name_of(cache, value))
 
 
 def explain_failure(failure: Failure, name: Callable[[str], str]) -> Explanation:
@@ -110,11 +146,23 @@ def explain_failure(failure: Failure, name: Callable[[str], str]) -> Explanation
     if words is None:
         given = ", ".join(name(p) for p in failure.params if p)
         return Explanation(f"{failure.code}: {given}" if given else failure.code, "", details)
-    params = [name(p) for p in failure.params]
+    octets = _BYTES.get(failure.code, ())
+    params = [size(int(p)) if place in octets and p.isdigit() else name(p) for place, p in enumerate(failure.params)]
     why = words.why
     for place in range(8):
         why = why.replace(f"{{{place}}}", params[place] if place < len(params) else "")
     return Explanation(why.strip(), words.advice, details)
+
+
+def _locked(failure: Failure, cache: ObjectCache) -> Explanation | None:
+    """What forbids to delete a locked snapshot is what somebody wrote."""
+    ref = failure.params[0] if failure.code == "OPERATION_BLOCKED" and failure.params else ""
+    record = cache.get(VM, ref)
+    lock = None if record is None else lock_of(record)
+    if lock is None:
+        return None
+    why = f"{name_of(cache, ref)} is locked{lock.by_whom()}{f': {lock.reason}' if lock.reason else ''}."
+    return Explanation(why, "Unlock it first, if you may.", "\n".join(failure.description()))
 
 
 def name_of(cache: ObjectCache, value: str) -> str:

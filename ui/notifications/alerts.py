@@ -35,6 +35,14 @@ _TITLES: Final[Mapping[str, str]] = {
     "VM_SNAPSHOTTED": "A snapshot was taken",
     "VM_CHECKPOINTED": "A snapshot with memory was taken",
     "VM_SNAPSHOT_REVERTED": "The VM was reverted to a snapshot",
+    "VM_SNAPSHOT_LOCKED": "A snapshot was locked",
+    "VM_SNAPSHOT_UNLOCKED": "A snapshot was unlocked",
+    "VM_SNAPSHOT_LOCK_EXPIRED": "The lock of a snapshot ended",
+    "VM_CLONED": "The VM was copied",
+    "VM_PROVISIONED": "The VM was made from a template",
+    "VM_UNINSTALLED": "The VM was deleted",
+    "SR_MERGE_BLOCKED": "Chains of the storage cannot be merged",
+    "VDI_CHAIN_TOO_DEEP": "A disk's chain is nearly as long as it may be",
     "ALARM": "Alarm",
 }
 _CLASSES: Final = ("VM", "SR", "VDI", "VBD", "VIF", "PIF", "PBD", "VMSS", "HA")

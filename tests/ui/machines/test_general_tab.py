@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QScrollArea
 from pytestqt.qtbot import QtBot
 
 from app.api import VM, Failure, VMOperation, VMPowerState
+from tests.support.settling import restless
 from tests.ui.machines.windows import opened, until
 from tests.ui.machines.world import NOW, World, billing_db
 from ui.base.dialogs import ErrorDialog
@@ -127,3 +130,13 @@ async def test_facts_that_are_not_known_are_left_out(world: World) -> None:
     running = billing_db(world)
     facts = dict(fact[:2] for fact in state_facts(look, world.vm(running), NOW + timedelta(minutes=1)))
     assert facts["Up for"] == "2\u00a0days 4\u00a0h"
+
+
+async def test_it_comes_to_rest_at_every_height(world: World, qtbot: QtBot) -> None:
+    ref = billing_db(world)
+    world.engine.change(VM, ref, name_description="A description of several lines. " * 8)
+    tab = shown(world, qtbot, ref)
+    area = tab.findChild(QScrollArea)
+    assert area is not None
+    for width in (480, 760):
+        assert not restless(area, partial(tab.resize, width), range(300, 800, 5))

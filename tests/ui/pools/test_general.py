@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from PySide6.QtWidgets import QPushButton
+from PySide6.QtWidgets import QPushButton, QScrollArea
 from pytestqt.qtbot import QtBot
 
 from app.api import SR, VM, Host, HostMetrics, Pool
 from app.api.enums import VMPowerState
 from tests.support.fake_session import FakeEngine
+from tests.support.settling import restless
 from tests.ui.main_window import pools
 from ui.base.commands import Command
 from ui.base.workspace import Workspace
@@ -125,3 +126,10 @@ async def test_a_refused_name_is_taken_back(host: HostGeneralTab, engine: FakeEn
     await pools.settled()
     assert host.name.text() == "workstation"
     await workspace.close()
+
+
+def test_it_comes_to_rest_at_every_height(host: HostGeneralTab, engine: FakeEngine) -> None:
+    engine.change(Host, pools.HOST, name_description="A description of several lines. " * 8)
+    area = host.findChild(QScrollArea)
+    assert area is not None
+    assert not restless(area, lambda height: host.resize(760, height), range(200, 700, 5))

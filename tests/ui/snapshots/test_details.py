@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QScrollArea
 
 from app.api import VDI, VM, Failure
+from tests.support.settling import restless
 from tests.ui.snapshots.conftest import OpenTab
 from tests.ui.snapshots.driving import LEFT, plain, press
 from tests.ui.snapshots.estate import GIB, Estate
@@ -105,3 +107,14 @@ def test_sizes_follow_the_disks(tab: SnapshotsTab, estate: Estate) -> None:
     estate.engine.change(VDI, ref, physical_utilisation=5 * GIB)
     assert "own" in dict(tab.details.facts.facts())["Size"]
     assert plain(tab.footer.summary.text()).split(" · ")[1] != "15.6 GiB"
+
+
+def test_the_pane_comes_to_rest_at_every_height(tab: SnapshotsTab, estate: Estate) -> None:
+    """A picture is taller where it is wider: the scroll bar once flipped for ever where all fitted only beside it."""
+    estate.engine.change(VM, "before", name_description="Short")
+    tab.chosen.choose(("before",))
+    area = tab.details.findChild(QScrollArea)
+    assert area is not None
+    window = tab.window()
+    assert not restless(area, lambda height: window.resize(1150, height), range(500, 900, 2))
+    assert area.verticalScrollBar().maximum() == 0, "so large that all is seen"

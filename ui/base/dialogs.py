@@ -194,6 +194,7 @@ class ConsequenceList(QWidget):
         self._rows = QVBoxLayout(self)
         self._rows.setContentsMargins(0, 4, 0, 4)
         self._rows.setSpacing(GAP)
+        self._said: tuple[Consequence, ...] = ()
         self.set(consequences)
 
     def set(self, consequences: Sequence[Consequence]) -> None:
@@ -207,7 +208,12 @@ class ConsequenceList(QWidget):
                 row.deleteLater()
         for name, words in consequences:
             self._rows.addWidget(_consequence(name, words))
+        self._said = tuple(consequences)
         self.setVisible(bool(consequences))
+
+    def said(self) -> tuple[Consequence, ...]:
+        """What is shown."""
+        return self._said
 
 
 def _consequence(name: str, words: str) -> QWidget:

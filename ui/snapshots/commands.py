@@ -7,7 +7,7 @@ from typing import Final
 
 from app.api import VM, ConnectionLost, Failure, Ref, VMCalls, VMPowerState
 from ui.base.commands import ENABLED, Command, CommandState, Selection, disabled
-from ui.base.dialogs import ErrorDialog, ask
+from ui.base.dialogs import ask
 from ui.base.failures import explain
 from ui.base.workspace import Workspace
 from ui.snapshots import rules, words
@@ -15,7 +15,7 @@ from ui.snapshots.delete_dialog import DeleteDialog, FailuresDialog
 from ui.snapshots.details_pane import DetailsPane
 from ui.snapshots.rename_dialog import RenameDialog
 from ui.snapshots.revert_dialog import RevertDialog
-from ui.snapshots.take_dialog import TakeDialog
+from ui.snapshots.taking import can_take_snapshot, say, take_snapshot
 
 #: the selection of the Snapshots tab
 SCOPE: Final = "snapshots"
@@ -68,36 +68,6 @@ def _refs(selection: Selection) -> list[str]:
     return [ref for cls, ref in selection if cls == "VM"]
 
 
-def _state(reason: str) -> CommandState:
-    return disabled(reason) if reason else ENABLED
-
-
-# ---- take -----------------------------------------------------------------------------------------------------
-
-
-def can_take_snapshot(workspace: Workspace, selection: Selection) -> CommandState:
-    """One VM that may be snapshotted."""
-    if len(selection) != 1 or selection[0][0] != "VM":
-        return disabled("Choose one VM.")
-    return _state(rules.why_no_snapshot(workspace.cache, selection[0][1]))
-
-
-async def take_snapshot(workspace: Workspace, selection: Selection) -> None:
-    """Ask, take it, and write down the description."""
-    vm: Ref[VM] = Ref(selection[0][1])
-    dialog = TakeDialog(workspace, vm, workspace.window)
-    if not await ask(dialog):
-        return
-    wish = dialog.wish()
-    title = f"Taking a snapshot of {words.name_of(workspace.cache, vm)}"
-    snapshot = await workspace.run_task(title, wish.mode.start(workspace.session, vm, wish.name), ("VM", vm))
-    if wish.description and snapshot:
-        try:
-            await workspace.session.set(VM, Ref(snapshot), name_description=wish.description)
-        except (Failure, ConnectionLost) as error:
-            await _say(workspace, f"“{wish.name}” was taken, but has no description", error)
-
-
 # ---- revert ---------------------------------------------------------------------------------------------------
 
 
@@ -105,7 +75,7 @@ def can_revert(workspace: Workspace, selection: Selection) -> CommandState:
     """One snapshot that its VM can go back to."""
     if len(selection) != 1:
         return disabled("Choose one snapshot.")
-    return _state(rules.why_no_revert(workspace.cache, selection[0][1]))
+    return rules.state(rules.why_no_revert(workspace.cache, selection[0][1]))
 
 
 async def revert_to_snapshot(workspace: Workspace, selection: Selection) -> None:
@@ -133,7 +103,7 @@ async def _keep_current(workspace: Workspace, vm: Ref[VM], going_to: str) -> boo
     try:
         await workspace.run_task(f"Keeping the current state of {name}", started, ("VM", vm))
     except (Failure, ConnectionLost) as error:
-        await _say(workspace, f"{name} was not reverted, because its current state could not be kept", error)
+        await say(workspace, f"{name} was not reverted, because its current state could not be kept", error)
         return False
     return True
 
@@ -151,13 +121,7 @@ async def _start_again(workspace: Workspace, vm: Ref[VM]) -> None:
             started = session.start(VMCalls.resume, vm, False, False)
             await workspace.run_task(f"Resuming {record.name_label}", started, ("VM", vm))
     except (Failure, ConnectionLost) as error:
-        await _say(workspace, f"{record.name_label} was reverted, but could not be started", error)
-
-
-async def _say(workspace: Workspace, what: str, error: Failure | ConnectionLost) -> None:
-    explained = explain(error, workspace.cache)
-    dialog = ErrorDialog(what, explained.why, explained.advice, explained.details, parent=workspace.window)
-    await ask(dialog)
+        await say(workspace, f"{record.name_label} was reverted, but could not be started", error)
 
 
 # ---- delete ---------------------------------------------------------------------------------------------------
@@ -214,7 +178,7 @@ def can_rename(workspace: Workspace, selection: Selection) -> CommandState:
     """One snapshot."""
     if len(selection) != 1:
         return disabled("Choose one snapshot.")
-    return _state(rules.why_no_rename(workspace.cache, selection[0][1]))
+    return rules.state(rules.why_no_rename(workspace.cache, selection[0][1]))
 
 
 async def rename_snapshot(workspace: Workspace, selection: Selection) -> None:

@@ -9,9 +9,15 @@ from collections.abc import Iterable
 
 from app.api import VM, VMOperation, is_null
 from app.client import ObjectCache
+from ui.base.commands import ENABLED, CommandState, disabled
 from ui.snapshots.words import doing
 
 GONE = "It no longer exists."
+
+
+def state(reason: str) -> CommandState:
+    """Enabled, or disabled for this reason."""
+    return disabled(reason) if reason else ENABLED
 
 
 def why_no_snapshot(cache: ObjectCache, vm: str) -> str:

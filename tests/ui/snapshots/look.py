@@ -6,19 +6,17 @@ import asyncio
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import qasync
-from PySide6.QtWidgets import QApplication, QMainWindow, QWidget
+from PySide6.QtWidgets import QApplication, QMainWindow
 
 from app.api import VM, Ref, Task, VMOperation, VMPowerState
 from tests.ui.snapshots.estate import GIB, Estate, branching
+from tests.ui.snapshots.look_dialogs import DIALOGS
 from ui.base import motion, theme
-from ui.snapshots.delete_dialog import DeleteDialog, FailuresDialog
-from ui.snapshots.revert_dialog import RevertDialog
 from ui.snapshots.tab import SnapshotsTab
-from ui.snapshots.take_dialog import TakeDialog
 
 LONG = "A virtual machine snapshot with a name of sixty letters, yes"
 
@@ -80,15 +78,6 @@ SCENES: dict[str, tuple[Callable[[Path], Estate], tuple[str, ...]]] = {
 }
 
 
-def dialogs(estate: Estate, window: QWidget) -> Iterator[tuple[str, QWidget]]:
-    yield "take", TakeDialog(estate.workspace, "vm", window)
-    yield "revert", RevertDialog(estate.workspace, "before", window)
-    yield "delete", DeleteDialog(estate.workspace, ["trial"], window)
-    yield "delete-many", DeleteDialog(estate.workspace, list(estate.record("vm").snapshots), window)
-    failed = [("Trial of replica", "The disk disk 0 is in use."), ("Flushed", "The connection to the engine was lost.")]
-    yield "failures", FailuresDialog(failed, 5, window)
-
-
 async def draw(folder: Path, wanted: list[str]) -> None:
     app = QApplication.instance()
     assert isinstance(app, QApplication)
@@ -97,8 +86,7 @@ async def draw(folder: Path, wanted: list[str]) -> None:
         for name, (scene, refs) in SCENES.items():
             if not wanted or name in wanted:
                 await one_scene(folder, name, scene, refs, chosen)
-        if not wanted or "dialogs" in wanted:
-            await all_dialogs(folder, chosen)
+        await all_dialogs(folder, chosen, wanted)
 
 
 async def one_scene(
@@ -129,15 +117,18 @@ def shown(estate: Estate, width: int, height: int) -> tuple[QMainWindow, Snapsho
     return window, tab
 
 
-async def all_dialogs(folder: Path, chosen: theme.Theme) -> None:
-    estate = branching(Path(tempfile.mkdtemp()))
-    window, _tab = shown(estate, 1150, 790)
-    for name, dialog in dialogs(estate, window):
+async def all_dialogs(folder: Path, chosen: theme.Theme, wanted: list[str]) -> None:
+    for name, make in DIALOGS.items():
+        if wanted and "dialogs" not in wanted and name not in wanted:
+            continue
+        estate = branching(Path(tempfile.mkdtemp()))
+        window, _tab = shown(estate, 1150, 790)
+        dialog = make(estate, window)
         dialog.show()
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.4)
         dialog.grab().save(str(folder / f"dialog-{name}-{chosen}.png"))
         dialog.close()
-    window.close()
+        window.close()
 
 
 def main() -> None:

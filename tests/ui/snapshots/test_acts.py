@@ -71,7 +71,7 @@ async def test_now_dropped_on_a_snapshot_asks_to_revert(open_tab: OpenTab, estat
     assert not tab.graph.graph.cards["trial"].is_marked("target")
     (await opened(RevertDialog)).reject()
     await until(lambda: not estate.workspace.commands.running)
-    assert estate.engine.calls == []
+    assert estate.calls == []
 
 
 def test_a_busy_now_stays_where_it_is(tab: SnapshotsTab, estate: Estate) -> None:

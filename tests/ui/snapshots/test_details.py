@@ -52,8 +52,8 @@ async def test_f2_edits_the_name_where_it_stands(open_tab: OpenTab, estate: Esta
     await until(tab.details.name.is_editing)
     tab.details.name.editor.set_words("After all")
     QTest.keyClick(tab.details.name.editor, Qt.Key.Key_Return)
-    await until(lambda: estate.engine.calls)
-    assert estate.engine.calls == [("VM.set_name_label", ("before", "After all"))]
+    await until(lambda: estate.calls)
+    assert estate.calls == [("VM.set_name_label", ("before", "After all"))]
 
 
 async def test_a_name_that_is_refused_goes_back(open_tab: OpenTab, estate: Estate) -> None:
@@ -78,7 +78,7 @@ def test_typing_is_not_disturbed_by_the_feed(tab: SnapshotsTab, estate: Estate) 
     tab.chosen.choose(("trial",))
     assert not tab.details.name.is_editing()
     assert tab.details.name.text() == "Trial of replica"
-    assert estate.engine.calls == []
+    assert estate.calls == []
 
 
 async def test_the_screen_comes_in_the_background_and_opens_large(open_tab: OpenTab, estate: Estate) -> None:

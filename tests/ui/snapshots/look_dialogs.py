@@ -1,0 +1,74 @@
+"""The dialogs of the Snapshots tab, each in the states worth looking at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from PySide6.QtWidgets import QWidget
+
+from app.api import VM, VMOperation, VMPowerState
+from tests.ui.snapshots.estate import GIB, ON_VM, Estate
+from ui.snapshots.delete_dialog import DeleteDialog, FailuresDialog
+from ui.snapshots.revert_dialog import RevertDialog
+from ui.snapshots.take_dialog import TakeDialog
+from ui.snapshots.ways import DISKS, MEMORY, Way, remember_way
+
+ALL = ON_VM | {VMOperation.snapshot_with_quiesce}
+
+
+def take(estate: Estate, window: QWidget, way: Way = MEMORY, **ways: dict[str, str]) -> TakeDialog:
+    remember_way(estate.workspace.settings, estate.record("vm"), way)
+    estate.answer_ready(**ways)
+    return TakeDialog(estate.workspace, "vm", window)
+
+
+def take_all(estate: Estate, window: QWidget) -> QWidget:
+    estate.engine.change(VM, "vm", allowed_operations=ALL)
+    return take(estate, window)
+
+
+def take_stop(estate: Estate, window: QWidget) -> QWidget:
+    return take(estate, window, checkpoint={"pause_method": "stop", "space_memory": str(64 << 20)})
+
+
+def take_unsafe(estate: Estate, window: QWidget) -> QWidget:
+    return take(estate, window, checkpoint={
+        "safe": "false", "reason": "There is not enough space: 1.2 GiB are needed and 310 MiB are free.",
+        "advice": "Delete snapshots that are not needed, or add space.", "space_free": str(310 << 20)})  # fmt: skip
+
+
+def take_warned(estate: Estate, window: QWidget) -> QWidget:
+    return take(estate, window, DISKS, snapshot={
+        "warning": "The chain of disk 1 is 26 images deep.", "advice": "Delete old snapshots soon.",
+        "depth": "26", "pending_merges": "2", "space_free": str(12 * GIB)})  # fmt: skip
+
+
+def take_halted(estate: Estate, window: QWidget) -> QWidget:
+    estate.engine.change(
+        VM, "vm", power_state=VMPowerState.Halted, allowed_operations=frozenset({VMOperation.snapshot})
+    )
+    return take(estate, window)
+
+
+def delete_many(estate: Estate, window: QWidget) -> QWidget:
+    return DeleteDialog(estate.workspace, sorted(estate.record("vm").snapshots), window)
+
+
+def failures(_estate: Estate, window: QWidget) -> QWidget:
+    failed = [("Trial of replica", "The disk disk 0 is in use."), ("Flushed", "The connection to the engine was lost.")]
+    return FailuresDialog(failed, 5, window)
+
+
+DIALOGS: Final[dict[str, Callable[[Estate, QWidget], QWidget]]] = {
+    "take": take,
+    "take-all": take_all,
+    "take-stop": take_stop,
+    "take-unsafe": take_unsafe,
+    "take-warned": take_warned,
+    "take-halted": take_halted,
+    "revert": lambda estate, window: RevertDialog(estate.workspace, "before", window),
+    "delete": lambda estate, window: DeleteDialog(estate.workspace, ["trial"], window),
+    "delete-many": delete_many,
+    "failures": failures,
+}

@@ -13,6 +13,7 @@ from app.api import VM, Blob, Console, Failure, Host, HostMetrics
 from app.api.enums import ConsoleProtocol
 from app.api.failure import handle_invalid
 from app.config import Config
+from app.engine.agents import watch_agents
 from app.engine.bootstrap import ensure_objects, memory_free, open_repositories
 from app.engine.control_ops import EventOps, HostOps, MessageOps, TaskOps
 from app.engine.dispatch import Dispatcher
@@ -163,6 +164,7 @@ class Engine:
         refresh_all(context)
         context.in_background(asyncio.ensure_future(self._find_facts()))
         context.in_background(asyncio.ensure_future(_housekeeping(context)))
+        context.in_background(asyncio.ensure_future(watch_agents(context)))
         log.info("the engine is open", folder=str(config.data_dir), guests=len(states))
 
     def _empty_trash(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from app.api import VM, Failure, Ref, VMOperation, VMPowerState
+from app.engine.agents import agent_changed
 from app.hypervisor.driver import GuestEvent, GuestState
 from app.log import get
 from app.ops.context import Context
@@ -28,6 +29,12 @@ def on_event(context: Context, event: GuestEvent) -> None:
     """Take a guest's change over into its record. Changes that an operation asked for are the operation's."""
     vm = _vm_of(context, event.uuid)
     if vm is None or event.uuid in context.expected_stops:
+        return
+    if event.kind == "agent":
+        agent_changed(context, vm, connected=event.reason == "connected")
+        return
+    if event.kind == "running" and context.driver.has_agent(event.uuid):
+        agent_changed(context, vm, connected=True)  # it answers only now
         return
     record = context.store.get(VM, vm)
     if event.kind == "stopped" and record.power_state in _WITH_GUEST:

@@ -32,6 +32,10 @@ _MAC = re.compile(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _WORD = re.compile(r"[A-Za-z0-9_.,=+-]+")
 
+AGENT_CHANNEL = "agent0"
+AGENT_PORT = "agentport0"
+_AGENT_NAME = "org.qemu.guest_agent.0"  # where qemu-ga looks, in every guest system
+
 SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
 DISCARD = {"discard": "unmap", "detect-zeroes": "unmap"}
 
@@ -154,8 +158,9 @@ def _channels(spec: GuestSpec, descriptors: Mapping[str, int]) -> list[str]:
         serial += f",logfile={escape(str(spec.serial_log))},logappend=on"
     argv += ["-chardev", serial, "-device", "isa-serial,chardev=serial0,index=0"]
     argv += ["-device", f"virtio-serial-pci,id=vserial0,addr={_SERIAL_BUS_SLOT:#x}"]
-    argv += ["-chardev", f"socket,id=agent0,fd={descriptors['agent']},server=on,wait=off"]
-    argv += ["-device", "virtserialport,bus=vserial0.0,chardev=agent0,name=org.qemu.guest_agent.0"]
+    argv += ["-chardev", f"socket,id={AGENT_CHANNEL},fd={descriptors['agent']},server=on,wait=off"]
+    # With an id QEMU tells when the guest opens or closes the port. Memory images do not depend on it.
+    argv += ["-device", f"virtserialport,id={AGENT_PORT},bus=vserial0.0,chardev={AGENT_CHANNEL},name={_AGENT_NAME}"]
     return argv
 
 

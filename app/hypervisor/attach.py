@@ -57,6 +57,7 @@ async def _converse(guest: Guest) -> None:
                 raise DriverError(f"The process of {guest.uuid} says it is {found}.", cause="lost")
             await guest.refresh()
             await load_images(guest)
+            await guest.look_for_agent()
             return
         except DriverError as error:
             log.warning("guest does not answer", guest=guest.uuid, rescue=rescue, error=str(error))

@@ -28,7 +28,7 @@ GuestState = Literal[
     "unresponsive",  # the process lives and its monitor does not answer: only `kill` works
 ]
 
-EventKind = Literal["running", "paused", "stopped", "reset"]
+EventKind = Literal["running", "paused", "stopped", "reset", "agent"]
 
 ErrorCause = Literal[
     "absent",  # no QEMU program on this machine
@@ -40,6 +40,7 @@ ErrorCause = Literal[
     "lost",  # the connection to QEMU ended before the answer: the outcome is unknown
     "unsupported",  # this platform, QEMU version or guest cannot do it
     "state",  # the guest is not in a state that allows it
+    "agent",  # the agent inside the guest did not answer, answered nonsense or refused
 ]
 
 Progress = Callable[[float], None]
@@ -179,12 +180,46 @@ class SavedFacts:
 
 
 @dataclass(frozen=True)
+class FreezeFacts:
+    """File systems of a guest that stand still.
+
+    :ivar file_systems: how many; 0 if the guest has none that can.
+    :ivar since: when the guest was told to, on the monotonic clock.
+    """
+
+    file_systems: int
+    since: float
+
+
+@dataclass(frozen=True)
+class Interface:
+    """A network interface as the guest sees it: its MAC in lower case, its addresses."""
+
+    mac: str
+    addresses: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class AgentFacts:
+    """What a guest's agent tells. The guest may lie: plain short texts, for people to read.
+
+    :ivar system: of the operating system what is known: "name", "distro", "version", "uname", "hostname".
+    :ivar can_freeze: it offers to freeze file systems.
+    """
+
+    version: str
+    can_freeze: bool
+    system: Mapping[str, str] = field(default_factory=dict)
+    interfaces: tuple[Interface, ...] = ()
+
+
+@dataclass(frozen=True)
 class GuestEvent:
     """A guest changed by itself or because of a command.
 
     :ivar reason: for "stopped": "guest-shutdown", "guest-panic", "host-qmp-quit", "host-signal", "killed", "crashed";
         for "reset": "guest-reset", "host-qmp-system-reset"; for "paused": "requested", "save", "io-error",
-        "guest-panic"; for "running": "started", "restored", "resumed".
+        "guest-panic"; for "running": "started", "restored", "resumed"; for "agent": "connected", "disconnected".
     :ivar text: QEMU's own last words when it died, or the name of the disk and the error for "io-error".
     """
 
@@ -275,6 +310,39 @@ class Driver(Protocol):
 
     async def change_medium(self, uuid: str, device: str, iso: Path | None) -> None:
         """Put another disc into a CD drive, or take it out. When it fails the old disc is still in."""
+        ...
+
+    def has_agent(self, uuid: str) -> bool:
+        """Whether an agent inside the guest has opened its channel, as far as is known; never blocks."""
+        ...
+
+    async def look_for_agent(self, uuid: str) -> bool:
+        """Ask the hypervisor whether there is an agent, and tell of it by an event if that is news."""
+        ...
+
+    async def agent_facts(self, uuid: str) -> AgentFacts:
+        """What the agent tells of the guest. :raise DriverError: "agent"."""
+        ...
+
+    async def freeze(self, uuid: str, budget: float) -> FreezeFacts:
+        """Have the agent write out the guest's file systems and hold all writing to them.
+
+        After any error, a cancellation too, the guest may be frozen or freeze later: `thaw` it.
+
+        :param budget: seconds that the freezing may take.
+        :raise DriverError: "agent".
+        """
+        ...
+
+    async def thaw(self, uuid: str, timeout: float) -> int:
+        """Let the guest write again: how many file systems had still been frozen. Repeats itself within the time given.
+
+        :raise DriverError: "agent": nobody knows whether it is frozen.
+        """
+        ...
+
+    async def is_frozen(self, uuid: str) -> bool:
+        """Whether the agent holds the file systems. :raise DriverError: "agent"."""
         ...
 
     async def screenshot(self, uuid: str) -> bytes:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from app.hypervisor.agent import Agent
+from app.hypervisor.argv import AGENT_CHANNEL, AGENT_PORT
 from app.hypervisor.driver import DriverError, EventKind, EventSink, GuestEvent, GuestState
 from app.hypervisor.layout import GuestRecord, Layout, RunPaths
 from app.hypervisor.monitor import Arguments, Monitor
@@ -56,6 +58,8 @@ class Guest:
     :ivar screen_lock: held while the one file for pictures is in use.
     :ivar migration: set when QEMU tells that a transfer of memory changed its status.
     :ivar images: device -> its active image; kept by `app.hypervisor.disks`.
+    :ivar agent: the conversation with the agent inside, whether there is one or not.
+    :ivar has_agent: whether the guest has opened the agent's port.
     """
 
     def __init__(self, record: GuestRecord, layout: Layout, process: Process, sink: EventSink) -> None:
@@ -68,6 +72,8 @@ class Guest:
         self.screen_lock = asyncio.Lock()
         self.migration = asyncio.Event()
         self.images: dict[str, ActiveImage] = {}
+        self.agent = Agent(self.run.agent)
+        self.has_agent = False
         self._sink = sink
         self._monitor: Monitor | None = None
         self._stop_reason = "requested"
@@ -130,8 +136,20 @@ class Guest:
         await self.disconnect()
         self.process.release()
 
+    async def look_for_agent(self) -> bool:
+        """Ask QEMU whether the guest has opened the agent's port.
+
+        It also tells by itself, but not of guests that were started before the port had an id.
+
+        :raise DriverError: as `execute`.
+        """
+        channels = await self.execute("query-chardev")
+        self._agent_is(any(one["label"] == AGENT_CHANNEL and one["frontend-open"] for one in channels))
+        return self.has_agent
+
     async def disconnect(self) -> None:
-        """Close the monitor connection; QEMU goes on."""
+        """Close the connections; QEMU goes on."""
+        self.agent.close()
         if self._monitor is not None:
             await self._monitor.close()
 
@@ -190,6 +208,8 @@ class Guest:
         self._silent = False
         if self.state in ("running", "paused"):
             self.emit("running" if self.state == "running" else "paused", reason)
+        if self.has_agent:
+            self.emit("agent", "connected")
 
     def speak(self) -> None:
         """Begin to tell the engine of events, for a guest it knows."""
@@ -221,8 +241,17 @@ class Guest:
             self._io_error = f"{self._device(data)}: {data.get('reason', 'input/output error')}"
         elif name == "MIGRATION":
             self.migration.set()
+        elif name == "VSERPORT_CHANGE" and data.get("id") == AGENT_PORT:
+            self._agent_is(bool(data.get("open")))
         elif name == "GUEST_PANICKED":
             self._stop_reason = "guest-panic"
+
+    def _agent_is(self, there: bool) -> None:
+        if not there:
+            self.agent.close()
+        if there != self.has_agent:
+            self.has_agent = there
+            self.emit("agent", "connected" if there else "disconnected")
 
     def _stopped(self) -> None:
         if self._io_error:

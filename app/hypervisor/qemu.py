@@ -6,13 +6,15 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
-from app.hypervisor import disks, memory
+from app.hypervisor import agent_commands, disks, memory
 from app.hypervisor.attach import attach
 from app.hypervisor.driver import (
+    AgentFacts,
     DiskSwitch,
     DriverError,
     DriverFacts,
     EventSink,
+    FreezeFacts,
     GuestSpec,
     GuestState,
     Progress,
@@ -93,6 +95,7 @@ class QemuDriver:
             try:
                 if restore is not None:
                     await memory.load(guest, restore)
+                    await guest.look_for_agent()  # it goes on in the middle of a conversation
                 if not paused:
                     await guest.resume()
                 guest.introduce("started" if restore is None else "restored")
@@ -161,6 +164,27 @@ class QemuDriver:
         guest = self._guest(uuid)
         async with guest.lock:
             await disks.change_medium(guest, device, iso)
+
+    # ------------------------------------------------------------------- agent
+
+    def has_agent(self, uuid: str) -> bool:
+        guest = self._guests.get(uuid)
+        return guest is not None and guest.has_agent
+
+    async def look_for_agent(self, uuid: str) -> bool:
+        return await self._guest(uuid).look_for_agent()
+
+    async def agent_facts(self, uuid: str) -> AgentFacts:
+        return await agent_commands.facts(self._guest(uuid).agent)
+
+    async def freeze(self, uuid: str, budget: float) -> FreezeFacts:
+        return await agent_commands.freeze(self._guest(uuid).agent, budget)
+
+    async def thaw(self, uuid: str, timeout: float) -> int:
+        return await agent_commands.thaw(self._guest(uuid).agent, timeout)
+
+    async def is_frozen(self, uuid: str) -> bool:
+        return await agent_commands.is_frozen(self._guest(uuid).agent)
 
     # ------------------------------------------------------------------- views
 

@@ -8,17 +8,20 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from app.hypervisor.argv import check
 from app.hypervisor.driver import (
+    AgentFacts,
     DiskSwitch,
     DriverError,
     DriverFacts,
     EventKind,
     EventSink,
+    FreezeFacts,
     GuestEvent,
     GuestSpec,
     GuestState,
@@ -40,6 +43,8 @@ class _SimulatedGuest:
     state: GuestState
     disks: dict[str, Path]
     boots: int = 1
+    agent: AgentFacts | None = None
+    frozen: bool = False
 
 
 class SimulatedDriver:
@@ -177,6 +182,35 @@ class SimulatedDriver:
         colour = bytes(part // shade for part in hashlib.blake2b(uuid.encode(), digest_size=3).digest())
         return rgb_to_png(_WIDTH, _HEIGHT, colour * (_WIDTH * _HEIGHT))
 
+    def set_agent(self, uuid: str, agent: AgentFacts | None) -> None:
+        """Let an agent appear in a guest, or go."""
+        self._guest(uuid).agent = agent
+        self._emit(uuid, "agent", "disconnected" if agent is None else "connected")
+
+    def has_agent(self, uuid: str) -> bool:
+        guest = self._guests.get(uuid)
+        return guest is not None and guest.agent is not None
+
+    async def look_for_agent(self, uuid: str) -> bool:
+        return self._guest(uuid).agent is not None
+
+    async def agent_facts(self, uuid: str) -> AgentFacts:
+        return self._agent(uuid)
+
+    async def freeze(self, uuid: str, budget: float) -> FreezeFacts:
+        self._agent(uuid)
+        self._guest(uuid).frozen = True
+        return FreezeFacts(1, time.monotonic())
+
+    async def thaw(self, uuid: str, timeout: float) -> int:
+        self._agent(uuid)
+        was_frozen, self._guest(uuid).frozen = self._guest(uuid).frozen, False
+        return int(was_frozen)
+
+    async def is_frozen(self, uuid: str) -> bool:
+        self._agent(uuid)
+        return self._guest(uuid).frozen
+
     def console_socket(self, uuid: str) -> Path:
         raise DriverError("A simulated guest has no console.", cause="unsupported")
 
@@ -202,6 +236,13 @@ class SimulatedDriver:
         if guest is None:
             raise DriverError("The guest is not running.", cause="state")
         return guest
+
+    def _agent(self, uuid: str) -> AgentFacts:
+        """The agent, if it can answer."""
+        guest = self._guest(uuid)
+        if guest.agent is None or guest.state != "running":
+            raise DriverError("The guest's agent did not answer in time.", cause="agent")
+        return guest.agent
 
     def _emit(self, uuid: str, kind: EventKind, reason: str) -> None:
         if self._sink is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.api import EPOCH, NULL, VBD, VDI, VIF, VM, Console, Ref, VMMetrics, VMPowerState
+from app.api import EPOCH, NULL, VBD, VDI, VIF, VM, Console, Ref, VMGuestMetrics, VMMetrics, VMPowerState
 from app.api.enums import ConsoleProtocol
 from app.api.types import is_null, new_ref
 from app.ops.context import Context
@@ -43,6 +43,8 @@ def mark_down(context: Context, tx: Transaction, vm: str, state: VMPowerState = 
     for vif in record.VIFs:
         tx.update(VIF, vif, currently_attached=False)
     tx.delete_all(Console, record.consoles)
+    if not is_null(record.guest_metrics):
+        tx.update(VMGuestMetrics, record.guest_metrics, live=False)
     if not is_null(record.metrics) and state is VMPowerState.Halted:
         tx.update(VMMetrics, record.metrics, memory_actual=0, start_time=EPOCH, last_updated=context.now())
 

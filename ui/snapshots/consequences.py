@@ -9,8 +9,8 @@ from app.api import VM, VMPowerState
 from app.client import ObjectCache
 from ui.base.dialogs import Consequence
 from ui.base.sizes_and_dates import count, date_and_time, duration, size
+from ui.models.chain import Chains, unmatched_disks
 from ui.snapshots import words
-from ui.snapshots.chain import Chains, unmatched_disks
 
 LOST, STAYS, TELLS = "alert-attention", "alert-good", "alert-info"
 _ON = (VMPowerState.Running, VMPowerState.Paused)

@@ -13,8 +13,8 @@ from ui.base import fonts
 from ui.base.dialogs import GAP, GROUP, Consequence, IconLabel, label, separator
 from ui.base.sizes_and_dates import count, date_and_time, exact, size
 from ui.base.workspace import Workspace
+from ui.models.chain import CHAIN_LIMIT, total
 from ui.snapshots import words
-from ui.snapshots.chain import CHAIN_LIMIT, total
 from ui.snapshots.chosen import Chosen
 from ui.snapshots.consequences import of_revert
 from ui.snapshots.pictures import Pictures

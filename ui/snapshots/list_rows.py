@@ -8,9 +8,9 @@ from typing import Final
 
 from app.api import VM
 from ui.base.sizes_and_dates import age, date_and_time, exact, size
+from ui.models.chain import ChainFacts
 from ui.models.table_model import Column
 from ui.snapshots import words
-from ui.snapshots.chain import ChainFacts
 from ui.snapshots.subject import Subject
 
 

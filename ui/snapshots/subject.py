@@ -13,9 +13,9 @@ from PySide6.QtCore import QObject, Signal
 
 from app.api import VM, VMSS, Task, VMOperation
 from app.client import Delta, ObjectCache
+from ui.models.chain import ChainFacts, Chains
 from ui.snapshots import words
 from ui.snapshots.card import CardContent
-from ui.snapshots.chain import ChainFacts, Chains
 from ui.snapshots.now_item import NowContent
 from ui.snapshots.tree import BASE, Tree, build
 

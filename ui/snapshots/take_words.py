@@ -6,8 +6,8 @@ from app.api import VM, VMOperation, VMPowerState
 from app.client import ObjectCache
 from ui.base.dialogs import Consequence
 from ui.base.sizes_and_dates import duration, size
+from ui.models.chain import CHAIN_LIMIT, CHAIN_WARNING, Chains, free_space
 from ui.snapshots import words
-from ui.snapshots.chain import CHAIN_LIMIT, CHAIN_WARNING, Chains, free_space
 from ui.snapshots.figures import figures_of
 from ui.snapshots.readiness import Readiness, depth_words, space_words
 from ui.snapshots.ways import DISKS, FLUSHED, Way

@@ -8,7 +8,7 @@ from typing import Final
 from app.api import VM, VMOperation, VMPowerState, is_null
 from app.client import ObjectCache
 from ui.base.sizes_and_dates import age, count, date, date_and_time, duration, size
-from ui.snapshots.chain import CHAIN_LIMIT, CHAIN_WARNING, ChainFacts
+from ui.models.chain import CHAIN_LIMIT, CHAIN_WARNING, ChainFacts
 
 STALL_KEY: Final = "stillframe.stall-ms"
 #: names of the blob with the guest's screen, ours first

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QApplication
 from app.api import NULL, SR, VBD, VDI, VM, Ref, VBDType
 from app.client import Delta
 from tests.ui.snapshots.estate import GIB, Estate
-from ui.snapshots.chain import ChainFacts, Chains, disks_of, free_space, unmatched_disks
+from ui.models.chain import ChainFacts, Chains, disks_of, free_space, unmatched_disks
 from ui.snapshots.words import health, summary
 
 

@@ -27,6 +27,7 @@ from app.log import get
 from app.ops.context import Context
 from app.ops.device_ops import VBDOps, VIFOps
 from app.ops.locking import refresh_all
+from app.ops.readiness import VMReadinessOps
 from app.ops.screenshots import blob_path, sweep
 from app.ops.storage_ops import SROps, VDIOps, refresh_sizes, scan
 from app.ops.translate import failures
@@ -229,8 +230,22 @@ def _take_lock(config: Config) -> IO[str]:
 
 def _dispatcher(context: Context, tasks: Tasks) -> Dispatcher:
     families = (
-        VMPowerOps, VMSnapshotOps, VMRevertOps, VMDestroyOps, VMCloneOps, VMCopyOps, VMCreateOps, VMLockOps, VDIOps,
-        SROps, VBDOps, VIFOps, HostOps, MessageOps, EventOps,
-    )  # fmt: skip
+        VMPowerOps,
+        VMSnapshotOps,
+        VMRevertOps,
+        VMDestroyOps,
+        VMCloneOps,
+        VMCopyOps,
+        VMCreateOps,
+        VMLockOps,
+        VMReadinessOps,
+        VDIOps,
+        SROps,
+        VBDOps,
+        VIFOps,
+        HostOps,
+        MessageOps,
+        EventOps,
+    )
     operations = [family(context) for family in families]
     return Dispatcher(context.store, tasks, Sessions(context), [*operations, TaskOps(context, tasks)])

@@ -349,6 +349,10 @@ class Driver(Protocol):
         """The guest's screen as a PNG."""
         ...
 
+    def memory_in_use(self, uuid: str) -> int:
+        """The most bytes of memory that the guest has touched so far, or a little more; 0 if nobody knows."""
+        ...
+
     def console_socket(self, uuid: str) -> Path:
         """The unix socket that speaks RFB (VNC)."""
         ...

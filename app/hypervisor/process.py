@@ -78,6 +78,15 @@ def identity(pid: int) -> str:
     return "" if found.returncode or text.startswith("Z") else text.partition(" ")[2].strip()
 
 
+def memory_of(pid: int) -> int:
+    """Bytes of memory that a process has, swapped out or not; 0 if the system does not say. Source: proc(5)."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace").splitlines()
+        return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(("VmRSS:", "VmSwap:")))
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
 def _boot_id() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
 

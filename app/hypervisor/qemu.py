@@ -25,6 +25,7 @@ from app.hypervisor.findings import find_facts
 from app.hypervisor.guest import Guest
 from app.hypervisor.launch import launch, start_error
 from app.hypervisor.layout import Layout
+from app.hypervisor.process import memory_of
 from app.hypervisor.screen import screenshot
 
 _ATTACH_AT_ONCE = 16
@@ -190,6 +191,10 @@ class QemuDriver:
 
     async def screenshot(self, uuid: str) -> bytes:
         return await screenshot(self._guest(uuid))
+
+    def memory_in_use(self, uuid: str) -> int:
+        guest = self._guests.get(uuid)
+        return memory_of(guest.process.pid) if guest is not None else 0
 
     def console_socket(self, uuid: str) -> Path:
         return self._guest(uuid).run.vnc

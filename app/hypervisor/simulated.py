@@ -211,6 +211,10 @@ class SimulatedDriver:
         self._agent(uuid)
         return self._guest(uuid).frozen
 
+    def memory_in_use(self, uuid: str) -> int:
+        guest = self._guests.get(uuid)
+        return guest.spec.memory if guest is not None else 0
+
     def console_socket(self, uuid: str) -> Path:
         raise DriverError("A simulated guest has no console.", cause="unsupported")
 

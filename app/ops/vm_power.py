@@ -161,7 +161,7 @@ async def verify_disks(context: Context, vm: str) -> None:
 async def _suspend(context: Context, vm: str) -> None:
     """Save the memory, record it, end QEMU: in this order a kill anywhere leaves a guest or a complete image."""
     record = context.store.get(VM, vm)
-    sr = _suspend_sr(context, record)
+    sr = suspend_sr(context, record)
     files = context.files(sr)
     image = files.new_id()
     with failures(vm):
@@ -249,7 +249,8 @@ async def _resume(context: Context, vm: str, *, paused: bool) -> None:
                 tx.update(VM, vm, power_state=VMPowerState.Running)
 
 
-def _suspend_sr(context: Context, record: VM) -> Ref[SR]:
+def suspend_sr(context: Context, record: VM) -> Ref[SR]:
+    """Where a VM's memory goes. :raise Failure: VM_NO_SUSPEND_SR."""
     candidates = (record.suspend_SR, context.store.get(Host, context.host).suspend_image_sr)
     for sr in candidates:
         if not is_null(sr) and sr in context.repositories:

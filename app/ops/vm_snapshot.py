@@ -33,8 +33,9 @@ from app.api.types import is_null, new_ref, new_uuid
 from app.hypervisor.driver import DiskSwitch
 from app.log import get
 from app.ops.context import Context, Operations
-from app.ops.disks import Disk, all_drives, check_depth, disks, require_disk
+from app.ops.disks import Disk, all_drives, disks
 from app.ops.locking import operation, refresh_vdi, refresh_vm
+from app.ops.readiness import readiness
 from app.ops.screenshots import keep_screenshot
 from app.ops.snapshot_metadata import pack, without_figures
 from app.ops.task import current
@@ -91,9 +92,7 @@ async def take(
 ) -> Ref[VM]:
     """Take the snapshot; the caller holds the VM. :raise Failure: nothing has changed then."""
     chosen = [(disk, vdi) for disk, vdi in disks(context.store, vm) if disk.vdi_ref not in ignored]
-    for disk, vdi in chosen:
-        require_disk(context, vdi, disk.vdi_ref)
-        check_depth(context, vdi)
+    (await readiness(context, vm, VMOperation.snapshot, ignored, claimed=True)).require()
     with_guest = context.store.get(VM, vm).power_state in WITH_GUEST
     plan = {**_plan(context, name, chosen, ignored), "vm": vm, "by_schedule": by_schedule, "with_guest": with_guest}
     entry = await _prepare(context, plan)

@@ -12,6 +12,7 @@ import pytest
 
 from app.hypervisor.driver import DriverError, GuestSpec, SavedFacts
 from app.hypervisor.qemu import QemuDriver
+from app.ops.readiness import DEVICE_STATE
 from tests.engine.hypervisor.guests import Events, GuestFolder, serial, ticks
 
 
@@ -46,6 +47,18 @@ async def test_restored_guest_goes_on_counting(driver: QemuDriver, folder: Guest
     # A cold start would begin with tick 1. The save may fall between a tick and its line.
     assert before.since_boot < after.since_boot
     assert after.counter == after.since_boot
+
+
+async def test_an_image_is_never_larger_than_the_memory_that_was_touched(
+    driver: QemuDriver, folder: GuestFolder
+) -> None:
+    spec = folder.spec()
+    assert driver.memory_in_use(spec.uuid) == 0
+    await driver.start(spec)
+    await ticks(driver, spec.uuid, 5)
+    touched = driver.memory_in_use(spec.uuid)
+    saved = await driver.save(spec.uuid, folder.data / "memory.bin", ignore)
+    assert 0 < saved.size <= touched + DEVICE_STATE
 
 
 async def test_restore_may_run_at_once(driver: QemuDriver, folder: GuestFolder, events: Events) -> None:

@@ -8,7 +8,6 @@ UNDER_WAY = {
     "SR.get_pending_merges",
     "VM.checkpoint",
     "VM.get_chain_health",
-    "VM.get_snapshot_readiness",
     "VM.revert_group",
     "VM.snapshot_group",
     "VM.snapshot_with_quiesce",

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import secrets
 import time
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -61,10 +61,14 @@ async def active_disks(guest: Guest) -> dict[str, Path]:
     return {device: image.path for device, image in guest.images.items()}
 
 
-async def switch_disks(guest: Guest, switches: Sequence[DiskSwitch]) -> SwitchFacts:
+async def switch_disks(
+    guest: Guest, switches: Sequence[DiskSwitch], *, just_before: Callable[[], Awaitable[None]] | None = None
+) -> SwitchFacts:
     """Make each overlay the active image of its device, all at one instant.
 
     A cancellation that arrives while QEMU switches is too late and is ignored: the result tells what happened.
+
+    :param just_before: awaited when all is prepared; nothing is switched if it fails.
 
     :raise DriverError: "state" for an unknown device, else as `Guest.execute`. With "timeout" and "lost" the outcome
         is unknown: ask `active_disks`.
@@ -82,11 +86,14 @@ async def switch_disks(guest: Guest, switches: Sequence[DiskSwitch]) -> SwitchFa
             except DriverError:
                 added.pop()
                 raise
+        if just_before is not None:
+            await just_before()
         actions = [
             {"type": "blockdev-snapshot", "data": {"node": active.node, "overlay": node}} for _, active, node in plan
         ]
         started = time.monotonic()
-        await _to_the_end(guest.execute("transaction", {"actions": actions}))
+        if actions:
+            await _to_the_end(guest.execute("transaction", {"actions": actions}))
         stall = time.monotonic() - started
     except BaseException as error:
         if not (isinstance(error, DriverError) and error.cause in ("timeout", "lost")):

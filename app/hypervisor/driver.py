@@ -39,9 +39,16 @@ ErrorCause = Literal[
     "timeout",  # QEMU did not answer in time
     "lost",  # the connection to QEMU ended before the answer: the outcome is unknown
     "unsupported",  # this platform, QEMU version or guest cannot do it
+    "no_space",  # the file system is full
     "state",  # the guest is not in a state that allows it
     "agent",  # the agent inside the guest did not answer, answered nonsense or refused
 ]
+
+SaveMethod = Literal[
+    "background",  # the guest stands still for milliseconds and runs while its memory is written
+    "stop",  # the guest stands still until its memory is written
+]
+Compression = Literal["none", "zstd"]
 
 Progress = Callable[[float], None]
 """Called with the finished fraction, 0.0 to 1.0."""
@@ -214,6 +221,20 @@ class AgentFacts:
 
 
 @dataclass(frozen=True)
+class CheckpointFacts:
+    """How a checkpoint went.
+
+    :ivar saved: what a restore needs. Its `pause` is how long the virtual CPUs stood still, 0.0 if they did before.
+    :ivar switch: how the disks were switched.
+    :ivar duration: seconds from the beginning until the memory image was durable.
+    """
+
+    saved: SavedFacts
+    switch: SwitchFacts
+    duration: float
+
+
+@dataclass(frozen=True)
 class GuestEvent:
     """A guest changed by itself or because of a command.
 
@@ -297,6 +318,36 @@ class Driver(Protocol):
 
         Afterwards the guest is "saved": `kill` it to complete a suspend, or `unpause` to go on. When it fails or is
         cancelled the file is removed and the guest goes on as it was.
+        """
+        ...
+
+    async def save_method(self, uuid: str) -> SaveMethod:
+        """How `checkpoint` would save this guest's memory now: what its size, its state and the host allow."""
+        ...
+
+    async def checkpoint(
+        self,
+        uuid: str,
+        switches: Sequence[DiskSwitch],
+        path: Path,
+        progress: Progress,
+        *,
+        method: SaveMethod,
+        compression: Compression = "none",
+    ) -> CheckpointFacts:
+        """Switch the disks and write memory and device state of that very instant to the new file `path`, durably.
+
+        Afterwards the guest goes on as it was: running or paused. So it does when this fails or is cancelled; the file
+        is removed then, and the disks may have been switched or not: ask `active_disks`.
+
+        :raise DriverError: "state" for a guest that neither runs nor is paused; "no_space"; else as QEMU says.
+        """
+        ...
+
+    async def end_save(self, uuid: str, *, running: bool) -> None:
+        """After an interruption: let no transfer of memory be under way, and the guest run, or be paused.
+
+        A guest that stands still for a reason of its own ("io-error", "crashed") is left alone. Safe to repeat.
         """
         ...
 

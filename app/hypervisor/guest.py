@@ -56,7 +56,7 @@ class Guest:
 
     :ivar lock: held by commands that must not meet each other (disks, memory, media).
     :ivar screen_lock: held while the one file for pictures is in use.
-    :ivar migration: set when QEMU tells that a transfer of memory changed its status.
+    :ivar migration: set when QEMU tells that a transfer of memory changed its status, or that the guest runs.
     :ivar images: device -> its active image; kept by `app.hypervisor.disks`.
     :ivar agent: the conversation with the agent inside, whether there is one or not.
     :ivar has_agent: whether the guest has opened the agent's port.
@@ -229,6 +229,7 @@ class Guest:
         name = event["event"]
         if name == "RESUME":
             self.state = "running"
+            self.migration.set()
             self.emit("running", "resumed")
         elif name == "STOP":
             self._stopped()

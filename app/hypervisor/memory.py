@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,39 +15,43 @@ from typing import Any
 
 from app.hypervisor.driver import DriverError, Progress, SavedFacts
 from app.hypervisor.guest import Guest
-from app.hypervisor.layout import sync_folder
+from app.hypervisor.memory_files import Source, Target, file_error, open_target
 
 _FILE_URI_SINCE = (9, 1)
 _DESCRIPTOR_NAME = "memory"
 _UNLIMITED = 1 << 50
 _LOOK_AGAIN = 0.1
-_MOVING = ("none", "setup", "active", "device", "pre-switchover", "cancelling", "wait-unplug")
+_MOVING = ("setup", "active", "device", "pre-switchover", "cancelling", "wait-unplug")
+_FULL = "No space left on device"
+_STANDING = ("paused", "saved")
+BACKGROUND = "background-snapshot"
 
 
 async def save(guest: Guest, path: Path, progress: Progress) -> SavedFacts:
     """Stop the guest and write its memory to the new file `path`; see `Driver.save`.
 
-    :raise DriverError: "qmp" with QEMU's reason (a full disk, say), "state" if `path` exists, else as `Guest.execute`.
+    :raise DriverError: "qmp" with QEMU's reason, "no_space", "state" if `path` exists, else as `Guest.execute`.
     """
     was_running = guest.state == "running"
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise DriverError(f"The memory image could not be made: {error}", cause="state") from error
+    target = open_target(path, "none")
     started = time.monotonic()
     try:
+        await prepare(guest)
         if was_running:
             await guest.stop("save")
-        await _send(guest, path, descriptor, progress)
+        await begin(guest, target, path)
+        await completed(guest, progress)
         pause = time.monotonic() - started
-        await asyncio.to_thread(_make_durable, descriptor, path)
-    except BaseException:
-        path.unlink(missing_ok=True)
-        await _back(guest, was_running)
+        await target.finish()
+    except BaseException as error:
+        await give_up(guest, target, error, running=was_running)
         raise
-    finally:
-        os.close(descriptor)
     await guest.refresh()
+    return saved_facts(guest, path, pause)
+
+
+def saved_facts(guest: Guest, path: Path, pause: float) -> SavedFacts:
+    """What a restore of the finished image needs."""
     record = guest.record
     return SavedFacts(
         machine=record.machine,
@@ -63,33 +66,126 @@ async def save(guest: Guest, path: Path, progress: Progress) -> SavedFacts:
 async def load(guest: Guest, path: Path) -> None:
     """Fill a guest that was started with `-incoming defer`; its virtual CPUs stay stopped.
 
-    :raise DriverError: "qmp" or "lost" (QEMU of old versions ends itself when an image does not fit).
+    :raise DriverError: "start", "qmp" or "lost" (QEMU of old versions ends itself when an image does not fit).
     """
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError as error:
-        raise DriverError(f"The memory image could not be opened: {error}", cause="start") from error
+    source = Source(path)
     try:
         await _want_events(guest)
-        uri = await _address(guest, path, descriptor)
+        uri = await _address(guest, path, source.descriptor, is_pipe=source.is_pipe)
         await guest.execute("migrate-incoming", {"uri": uri})
-        await _completed(guest, lambda fraction: None)
-    finally:
-        os.close(descriptor)
+        await completed(guest, lambda fraction: None)
+    except BaseException:
+        source.drop()
+        raise
+    await source.close()
     await guest.refresh()
 
 
-async def _send(guest: Guest, path: Path, descriptor: int, progress: Progress) -> None:
+# ---------------------------------------------------------------- transfers
+
+
+async def prepare(guest: Guest) -> None:
+    """What can be said to QEMU before the guest is stopped. :raise DriverError: as `Guest.execute`."""
     await _want_events(guest)
     await guest.execute("migrate-set-parameters", {"max-bandwidth": _UNLIMITED})
-    uri = await _address(guest, path, descriptor)
+
+
+async def set_capability(guest: Guest, name: str, on: bool) -> None:
+    """:raise DriverError: "qmp", if this QEMU, host or guest does not have it."""
+    await guest.execute("migrate-set-capabilities", {"capabilities": [{"capability": name, "state": on}]})
+
+
+async def begin(guest: Guest, target: Target, path: Path) -> None:
+    """Let QEMU begin to write. :raise DriverError: as `Guest.execute`."""
+    uri = await _address(guest, path, target.descriptor, is_pipe=target.is_pipe)
+    target.handed_over()
     await guest.execute("migrate", {"uri": uri})
-    await _completed(guest, progress)
 
 
-async def _address(guest: Guest, path: Path, descriptor: int) -> str:
+async def completed(guest: Guest, progress: Progress) -> None:
+    """Follow a migration to its end: asked for the amounts at intervals, and at once when QEMU tells of a change.
+
+    :raise DriverError: "qmp" or "no_space" with QEMU's reason.
+    """
+    while True:
+        guest.migration.clear()
+        info = await guest.execute("query-migrate")
+        if info.get("status") == "completed":
+            progress(1.0)
+            return
+        require_moving(info)
+        progress(_fraction(info))
+        await change(guest, _LOOK_AGAIN)
+
+
+def require_moving(info: Mapping[str, Any]) -> None:
+    """:raise DriverError: the migration that `query-migrate` tells of has failed or was cancelled."""
+    status = info.get("status", "none")
+    if status in (*_MOVING, "none", "completed"):
+        return
+    reason = info.get("error-desc") or f"the transfer ended as “{status}”"
+    raise DriverError(
+        f"The memory was not transferred: {reason}", cause="no_space" if _FULL in reason else "qmp", command="migrate"
+    )
+
+
+async def change(guest: Guest, seconds: float) -> None:
+    """Wait until QEMU tells that something changed, but not for long."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await guest.migration.wait()
+
+
+async def give_up(guest: Guest, target: Target, error: BaseException, *, running: bool) -> None:
+    """After a failed or cancelled save: no transfer under way, no file, and the guest as it was.
+
+    :raise DriverError: in place of `error`, if the file's writing was what failed.
+    """
+    with contextlib.suppress(DriverError):
+        await guest.execute("closefd", {"fdname": _DESCRIPTOR_NAME})  # if the transfer never took it
+    with contextlib.suppress(DriverError):
+        await end_transfer(guest, running=running)
+    problem = await target.abandon()
+    if problem is not None and isinstance(error, DriverError):
+        raise file_error("The memory image could not be written", problem) from error
+
+
+async def end_transfer(guest: Guest, *, running: bool) -> None:
+    """No transfer under way, and the guest running or paused; see `Driver.end_save`.
+
+    :raise DriverError: as `Guest.execute`.
+    """
+    while (await guest.execute("query-migrate")).get("status") in _MOVING:
+        guest.migration.clear()
+        await guest.execute("migrate_cancel")
+        await change(guest, _LOOK_AGAIN)
+    with contextlib.suppress(DriverError):
+        await set_capability(guest, BACKGROUND, on=False)
+    await guest.refresh()
+    if running and guest.state in _STANDING:
+        await guest.resume()
+    elif not running:
+        await stand_still(guest)
+
+
+async def stand_still(guest: Guest) -> None:
+    """Have a guest paused that runs, or whose memory was saved.
+
+    QEMU lets a saved guest do nothing but go on, so it does for the blink of an eye. Until then its disks are closed
+    for writing: nothing could be merged into them.
+
+    :raise DriverError: as `Guest.execute`.
+    """
+    if guest.state == "saved":
+        await guest.resume()
+    if guest.state in ("running", "saved"):
+        await guest.stop("save")
+        await guest.refresh()
+
+
+async def _address(guest: Guest, path: Path, descriptor: int, *, is_pipe: bool) -> str:
     """What to call the file towards QEMU; its descriptor is handed over where that is the way."""
-    if guest.version >= _FILE_URI_SINCE:
+    if guest.version >= _FILE_URI_SINCE and not is_pipe:
         return f"file:{path}"
     await guest.monitor().send_descriptor(_DESCRIPTOR_NAME, descriptor)
     return f"fd:{_DESCRIPTOR_NAME}"
@@ -98,51 +194,10 @@ async def _address(guest: Guest, path: Path, descriptor: int) -> str:
 async def _want_events(guest: Guest) -> None:
     """Have QEMU tell when a migration changes its status. Without, we notice a little later."""
     with contextlib.suppress(DriverError):
-        capability = {"capability": "events", "state": True}
-        await guest.execute("migrate-set-capabilities", {"capabilities": [capability]})
-
-
-async def _completed(guest: Guest, progress: Progress) -> None:
-    """Follow a migration to its end: asked for the amounts at intervals, and at once when QEMU tells of a change."""
-    while True:
-        guest.migration.clear()
-        info = await guest.execute("query-migrate")
-        status = info.get("status", "none")
-        if status == "completed":
-            progress(1.0)
-            return
-        if status not in _MOVING:
-            reason = info.get("error-desc") or f"the transfer ended as “{status}”"
-            raise DriverError(f"The memory was not transferred: {reason}", cause="qmp", command="migrate")
-        progress(_fraction(info))
-        await _change(guest)
-
-
-async def _change(guest: Guest) -> None:
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(_LOOK_AGAIN):
-            await guest.migration.wait()
+        await set_capability(guest, "events", on=True)
 
 
 def _fraction(info: Mapping[str, Any]) -> float:
     ram = info.get("ram", {})
     total = ram.get("total", 0)
     return min(1.0, max(0.0, 1.0 - ram.get("remaining", total) / total)) if total else 0.0
-
-
-def _make_durable(descriptor: int, path: Path) -> None:
-    os.fsync(descriptor)
-    sync_folder(path.parent)
-
-
-async def _back(guest: Guest, was_running: bool) -> None:
-    """After a failed or cancelled save: no transfer under way, and the guest as it was."""
-    with contextlib.suppress(DriverError):
-        await guest.execute("closefd", {"fdname": _DESCRIPTOR_NAME})  # if the transfer never took it
-    with contextlib.suppress(DriverError):
-        await guest.execute("migrate_cancel")
-        while (await guest.execute("query-migrate")).get("status") in _MOVING[1:]:
-            guest.migration.clear()
-            await _change(guest)
-        if was_running:
-            await guest.resume()

@@ -75,10 +75,13 @@ def candidates() -> tuple[str, ...]:
 async def try_accelerators(binary: Path, built: tuple[str, ...], *, sandbox: bool) -> dict[str, str]:
     """Accelerator -> "works" or why it is not used, the fastest first."""
     with tempfile.TemporaryDirectory(prefix="stillframe-probe-") as folder:
-        image = Path(folder) / "probe.img"
-        image.write_bytes(BOOT_SECTOR)
-        names = [name for name in candidates() if name in built]
-        trials = {name: asyncio.create_task(boot(binary, name, image, sandbox=sandbox)) for name in names}
+        # An image each: QEMU locks what it may write to, so one of the trials would find no disk.
+        images = {name: Path(folder) / f"{name}.img" for name in candidates() if name in built}
+        for image in images.values():
+            image.write_bytes(BOOT_SECTOR)
+        trials = {
+            name: asyncio.create_task(boot(binary, name, image, sandbox=sandbox)) for name, image in images.items()
+        }
         try:
             results = await _race(trials)
         finally:

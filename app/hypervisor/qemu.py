@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
-from app.hypervisor import agent_commands, disks, memory
+from app.hypervisor import agent_commands, checkpoint, disks, memory
 from app.hypervisor.attach import attach
 from app.hypervisor.driver import (
     AgentFacts,
+    CheckpointFacts,
+    Compression,
     DiskSwitch,
     DriverError,
     DriverFacts,
@@ -19,6 +21,7 @@ from app.hypervisor.driver import (
     GuestState,
     Progress,
     SavedFacts,
+    SaveMethod,
     SwitchFacts,
 )
 from app.hypervisor.findings import find_facts
@@ -150,6 +153,32 @@ class QemuDriver:
             if guest.state not in ("running", "paused"):
                 raise DriverError(f"A guest that is {guest.state} cannot be saved.", cause="state")
             return await memory.save(guest, path, progress)
+
+    async def save_method(self, uuid: str) -> SaveMethod:
+        guest = self._guest(uuid)
+        async with guest.lock:
+            return await checkpoint.save_method(guest)
+
+    async def checkpoint(
+        self,
+        uuid: str,
+        switches: Sequence[DiskSwitch],
+        path: Path,
+        progress: Progress,
+        *,
+        method: SaveMethod,
+        compression: Compression = "none",
+    ) -> CheckpointFacts:
+        guest = self._guest(uuid)
+        async with guest.lock:
+            if guest.state not in ("running", "paused"):
+                raise DriverError(f"A guest that is {guest.state} cannot be saved.", cause="state")
+            return await checkpoint.checkpoint(guest, switches, path, progress, method=method, compression=compression)
+
+    async def end_save(self, uuid: str, *, running: bool) -> None:
+        guest = self._guest(uuid)
+        async with guest.lock:
+            await memory.end_transfer(guest, running=running)
 
     async def switch_disks(self, uuid: str, switches: Sequence[DiskSwitch]) -> SwitchFacts:
         guest = self._guest(uuid)

@@ -14,8 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.hypervisor.argv import check
+from app.hypervisor.checkpoint import STOP_UP_TO
 from app.hypervisor.driver import (
     AgentFacts,
+    CheckpointFacts,
+    Compression,
     DiskSwitch,
     DriverError,
     DriverFacts,
@@ -27,9 +30,11 @@ from app.hypervisor.driver import (
     GuestState,
     Progress,
     SavedFacts,
+    SaveMethod,
     SwitchFacts,
 )
 from app.hypervisor.layout import sync_folder
+from app.hypervisor.memory_files import file_error
 from app.hypervisor.screen import rgb_to_png
 
 _MACHINE = "simulated-1"
@@ -123,6 +128,44 @@ class SimulatedDriver:
         return uuid not in self._guests
 
     async def save(self, uuid: str, path: Path, progress: Progress) -> SavedFacts:
+        saved = self._save(uuid, path)
+        guest = self._guest(uuid)
+        was_running, guest.state = guest.state == "running", "saved"
+        if was_running:
+            self._emit(uuid, "paused", "save")
+        progress(1.0)
+        return saved
+
+    async def save_method(self, uuid: str) -> SaveMethod:
+        guest = self._guest(uuid)
+        return "background" if guest.state == "running" and guest.spec.memory > STOP_UP_TO else "stop"
+
+    async def checkpoint(
+        self,
+        uuid: str,
+        switches: Sequence[DiskSwitch],
+        path: Path,
+        progress: Progress,
+        *,
+        method: SaveMethod,
+        compression: Compression = "none",
+    ) -> CheckpointFacts:
+        saved = self._save(uuid, path)
+        try:
+            switch = await self.switch_disks(uuid, switches)
+        except DriverError:
+            path.unlink()
+            raise
+        progress(1.0)
+        return CheckpointFacts(saved, switch, duration=0.0)
+
+    async def end_save(self, uuid: str, *, running: bool) -> None:
+        guest = self._guest(uuid)
+        if running and guest.state == "saved":
+            guest.state = "running"
+            self._emit(uuid, "running", "resumed")
+
+    def _save(self, uuid: str, path: Path) -> SavedFacts:
         """Write a small note in place of memory; `start` accepts it as a restore."""
         guest = self._guest(uuid)
         if guest.state not in ("running", "paused"):
@@ -136,11 +179,7 @@ class SimulatedDriver:
                 os.fsync(file.fileno())
             sync_folder(path.parent)
         except OSError as error:
-            raise DriverError(f"The memory image could not be made: {error}", cause="state") from error
-        was_running, guest.state = guest.state == "running", "saved"
-        if was_running:
-            self._emit(uuid, "paused", "save")
-        progress(1.0)
+            raise file_error("The memory image could not be made", error) from error
         return SavedFacts(
             machine=_MACHINE,
             cpu="simulated",

@@ -37,7 +37,7 @@ from app.ops.vm_create import VMCreateOps
 from app.ops.vm_destroy import VMDestroyOps
 from app.ops.vm_lock import VMLockOps, lift_expired
 from app.ops.vm_power import VMPowerOps
-from app.ops.vm_revert import VMRevertOps
+from app.ops.vm_recreate import VMRecreateOps
 from app.ops.vm_snapshot import VMSnapshotOps
 from app.storage.errors import StorageError
 from app.storage.file_repository import FileRepository
@@ -232,7 +232,7 @@ def _dispatcher(context: Context, tasks: Tasks) -> Dispatcher:
     families = (
         VMPowerOps,
         VMSnapshotOps,
-        VMRevertOps,
+        VMRecreateOps,
         VMDestroyOps,
         VMCloneOps,
         VMCopyOps,

@@ -49,9 +49,10 @@ def fields_to_restore(snapshot: VM, vm: VM) -> dict[str, Any]:
 def unpack(text: str) -> VM | None:
     """The record in `pack`'s text, or None if the text is not ours."""
     try:
-        return msgspec.json.decode(text, type=VM)
+        record = msgspec.json.decode(text, type=VM)
     except msgspec.DecodeError:
         return None
+    return record if record.uuid else None
 
 
 def without_figures(other_config: Mapping[str, str]) -> dict[str, str]:

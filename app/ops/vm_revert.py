@@ -11,7 +11,6 @@ from typing import Any, Final
 
 from app import crash_points
 from app.api import NULL, VBD, VDI, VIF, VM, Failure, Ref, VBDType, VMCalls, VMGuestMetrics, VMMetrics, VMOperation
-from app.api.failure import not_allowed
 from app.api.types import is_null, new_ref, new_uuid
 from app.ops.context import Context, Operations
 from app.ops.disks import check_depth, disks
@@ -37,8 +36,6 @@ class VMRevertOps(Operations, VMCalls):
         if not record.is_a_snapshot:
             raise Failure("VM_REVERT_FAILED", snapshot, NULL)
         vm = record.snapshot_of
-        if self.store.find(VM, vm) is None:
-            raise not_allowed("The VM of this snapshot was destroyed; make a new VM from the snapshot instead")
         claims = ((snapshot, VMOperation.revert), (vm, VMOperation.reverting))
         async with operation(self.context, *claims), self.context.alone_with(vm):
             await revert(self.context, snapshot, vm)
@@ -46,13 +43,13 @@ class VMRevertOps(Operations, VMCalls):
 
 async def revert(context: Context, snapshot: Ref[VM], vm: Ref[VM]) -> None:
     """Revert; the caller holds both. :raise Failure: the VM is as it was, or switched off at the most."""
-    plan = _plan(context, snapshot, vm)
+    plan = plan_revert(context, snapshot, vm)
     with failures(vm):
         entry = context.journal.begin(REVERT, **plan)
     crash_points.reach("vm_revert.journaled")
     try:
         with failures(vm):
-            for sr, pairs in _overlays(plan).items():
+            for sr, pairs in overlays(plan).items():
                 context.files(sr).create_overlays(pairs)
         crash_points.reach("vm_revert.overlays_written")
         current().progress(0.3)
@@ -70,8 +67,12 @@ async def revert(context: Context, snapshot: Ref[VM], vm: Ref[VM]) -> None:
     current().progress(0.9)
 
 
-def _plan(context: Context, snapshot: Ref[VM], vm: Ref[VM]) -> dict[str, Any]:
-    now = {disk.vdi_ref: vdi for disk, vdi in disks(context.store, vm)}
+def plan_revert(context: Context, snapshot: Ref[VM], vm: Ref[VM]) -> dict[str, Any]:
+    """What a recovery needs to complete or undo the revert, as JSON; `vm` may be one that is still to be made.
+
+    :raise Failure: SR_BACKEND_FAILURE_109, 46.
+    """
+    now = {disk.vdi_ref: vdi for disk, vdi in disks(context.store, vm)} if context.store.find(VM, vm) else {}
     moved, made = [], []
     for disk, frozen in disks(context.store, snapshot):
         check_depth(context, frozen)
@@ -90,7 +91,8 @@ def _plan(context: Context, snapshot: Ref[VM], vm: Ref[VM]) -> dict[str, Any]:
     return {"vm": vm, "snapshot": snapshot, "moved": moved, "made": made, "marker": new_uuid()}
 
 
-def _overlays(plan: Mapping[str, Any]) -> dict[str, list[tuple[str, str]]]:
+def overlays(plan: Mapping[str, Any]) -> dict[str, list[tuple[str, str]]]:
+    """By repository, the new overlays and the frozen images under them."""
     pairs: dict[str, list[tuple[str, str]]] = {}
     for disk in (*plan["moved"], *plan["made"]):
         pairs.setdefault(disk["sr"], []).append((disk["overlay"], disk["frozen"]))
@@ -116,8 +118,8 @@ def commit(context: Context, plan: Mapping[str, Any]) -> None:
             dropped = drop_memory_image(context, tx, vm)
             mark_down(context, tx, vm)
             before, source = tx.get(VM, vm), tx.get(VM, snapshot)
-            _replace_disks(context, tx, vm, plan)
-            _replace_networks(tx, vm, snapshot)
+            replace_disks(context, tx, vm, plan)
+            replace_networks(tx, vm, snapshot)
             _restore_figures(tx, before, source)
             fields = fields_to_restore(source, before)
             tx.update(VM, vm, **{**fields, "parent": snapshot, "generation_id": _generation(plan)})
@@ -133,7 +135,7 @@ def _news(vm: VM, snapshot: VM) -> str:
     return f"VM '{vm.name_label}' (uuid: {vm.uuid}) reverted to '{snapshot.name_label}' (uuid: {snapshot.uuid})"
 
 
-def _replace_disks(context: Context, tx: Transaction, vm: Ref[VM], plan: Mapping[str, Any]) -> None:
+def replace_disks(context: Context, tx: Transaction, vm: Ref[VM], plan: Mapping[str, Any]) -> None:
     """Disks that the snapshot knows go back and keep their identity; others are taken off the VM and kept."""
     tx.delete_all(VBD, tx.get(VM, vm).VBDs)
     disk_of: dict[str, str] = {}
@@ -186,7 +188,8 @@ def _make_disk(context: Context, tx: Transaction, disk: Mapping[str, Any]) -> No
                 tx.update(VDI, other, snapshot_of=ref)
 
 
-def _replace_networks(tx: Transaction, vm: Ref[VM], snapshot: Ref[VM]) -> None:
+def replace_networks(tx: Transaction, vm: Ref[VM], snapshot: Ref[VM]) -> None:
+    """Give the VM the snapshot's network interfaces, hardware addresses and all."""
     tx.delete_all(VIF, tx.get(VM, vm).VIFs)
     for vif in tx.get(VM, snapshot).VIFs:
         tx.create(copy_record(tx.get(VIF, vif), VM=vm, currently_attached=False))
@@ -206,7 +209,7 @@ async def recover(context: Context, entry: Entry) -> None:
     # What a committed revert left over has a journal entry of its own.
     if not _committed(context, plan):
         with failures():
-            for sr, pairs in _overlays(plan).items():
+            for sr, pairs in overlays(plan).items():
                 context.files(sr).discard(overlay for overlay, _ in pairs)
     entry.end()
     vm = context.store.find(VM, plan["vm"])

@@ -18,6 +18,8 @@ POINTS = [
     "revert_halted@store.written:1",
     "uninstall_vm@storage.image_trashed:3",
     "clone_vm@vm_clone.overlays_written:1",
+    "recreate_vm@vm_recreate.overlays_written:1",
+    "recreate_vm@store.written:1",
     "copy_snapshot@vm_copy.images_written:1",
     "suspend@vm_suspend.memory_saved:1",
     "suspend@vm_suspend.recorded:1",

@@ -57,6 +57,12 @@ async def with_snapshots(bench: Bench) -> tuple[Ref[VM], bool]:
     return (vm, True)
 
 
+async def snapshot_of_a_gone_vm(bench: Bench) -> tuple[Ref[VM], ...]:
+    (snap,) = await snapshot_of_running(bench)
+    await bench.session.VM.uninstall(bench.vm(snap).snapshot_of)
+    return (snap,)
+
+
 async def new_disk(bench: Bench) -> tuple[dict[str, Any]]:
     return ({"SR": bench.sr(), "virtual_size": 1 << 20, "name_label": "disk"},)
 
@@ -75,6 +81,7 @@ OPERATIONS: dict[str, tuple[Prepare, Any, tuple[Any, ...]]] = {
     "snapshot of a halted VM": (halted, VMCalls.snapshot, ("snap",)),
     "snapshot of a running VM": (running, VMCalls.snapshot, ("snap",)),
     "revert": (snapshot_of_running, VMCalls.revert, ()),
+    "revert that brings a VM back": (snapshot_of_a_gone_vm, VMCalls.revert, ()),
     "clone": (halted, VMCalls.clone, ("clone",)),
     "clone of a snapshot": (snapshot_of_running, VMCalls.clone, ("clone",)),
     "copy": (halted, VMCalls.copy, ("copy", NULL)),

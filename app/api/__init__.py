@@ -16,12 +16,13 @@ from app.api.enums import (
     VMOperation,
     VMPowerState,
     VMSSFrequency,
+    VMSSRunStatus,
     VMSSType,
 )
 from app.api.failure import ConnectionLost, Failure
 from app.api.network import PIF, VIF, Network, VIFCalls
 from app.api.pool import Host, HostCalls, HostMetrics, Pool
-from app.api.schedule import VMSS
+from app.api.schedule import VMSS, VMSSCalls, VMSSRun
 from app.api.storage import PBD, SR, VBD, VDI, SRCalls, VBDCalls, VDICalls
 from app.api.types import EPOCH, NULL, Calls, Record, Ref, XenClass, class_of, classes, is_null
 from app.api.vm import VM, Console, VMCalls, VMGuestMetrics, VMMetrics
@@ -73,7 +74,10 @@ __all__ = [
     "VMMetrics",
     "VMOperation",
     "VMPowerState",
+    "VMSSCalls",
     "VMSSFrequency",
+    "VMSSRun",
+    "VMSSRunStatus",
     "VMSSType",
     "XenClass",
     "class_of",

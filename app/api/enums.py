@@ -252,3 +252,16 @@ class VMSSFrequency(StrEnum):
     hourly = "hourly"
     daily = "daily"
     weekly = "weekly"
+
+
+class VMSSRunStatus(StrEnum):
+    """How a run of a schedule ended."""
+
+    running = "running"
+    success = "success"
+    partial = "partial"
+    failure = "failure"
+    skipped = "skipped"
+    missed = "missed"
+    interrupted = "interrupted"
+    noted = "noted"

@@ -178,6 +178,10 @@ class VMCalls(Calls):
     async def power_state_reset(self, vm: Ref["VM"]) -> None:
         """Record the VM as Halted, after making sure that no QEMU of it is left."""
 
+    @message(errors=("VM_IS_TEMPLATE", "INVALID_VALUE"))
+    async def set_snapshot_schedule(self, vm: Ref["VM"], value: Ref["VMSS"]) -> None:
+        """Let a schedule protect the VM, in place of the one that does; the null ref: none."""
+
     @message(errors=("VM_ASSIGNED_TO_SNAPSHOT_SCHEDULE", "VM_BAD_POWER_STATE"))
     async def set_is_a_template(self, vm: Ref["VM"], value: bool) -> None:
         """Make a Halted VM a template, or a template a VM."""

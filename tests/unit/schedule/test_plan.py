@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.schedule.plan import GRACE, Member, Plan, Run, Schedule, plan, preview, upcoming_ref
+from app.schedule.plan import GRACE, Kind, Member, Plan, Run, Schedule, plan, preview, upcoming_ref
 from app.schedule.recurrence import Recurrence
 from app.schedule.retention import Retention, Taken
 
@@ -79,7 +79,7 @@ def test_a_year_of_outage_is_not_listed_minute_by_minute() -> None:
         ("snapshot_with_quiesce", "Paused", True),
     ],
 )
-def test_what_cannot_be_taken_is_skipped_with_a_reason(kind: str, state: str, skipped: bool) -> None:
+def test_what_cannot_be_taken_is_skipped_with_a_reason(kind: Kind, state: str, skipped: bool) -> None:
     schedule = replace(NIGHTLY, kind=kind)
     found = plan(schedule, [member(state=state)], at("2026-11-25 12:00"), at("2026-11-26 02:00"))
     assert found.run is not None and bool(found.run.visits[0].skip) is skipped

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
 from app.api import Failure
@@ -65,6 +65,13 @@ class Dispatcher:
         if name != method:
             return self._start_accessor(name, accessor, params)
         return accessor(name, params)
+
+    def implementation(self, name: str) -> Callable[..., Awaitable[Any]]:
+        """What implements a message, for work that the engine starts itself. :raise Failure: MESSAGE_METHOD_UNKNOWN."""
+        if name not in self._messages:
+            raise unknown_method(name)
+        function: Callable[..., Awaitable[Any]] = self._messages[name].function
+        return function
 
     def login(self, user: str, password: str, originator: str, *, private: bool) -> str:
         """Begin a session; a private channel of this machine needs no password.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
@@ -22,6 +22,8 @@ class TaskHandle:
 
     def __init__(self, store: Store, ref: Ref[Task]) -> None:
         self.ref = ref
+        self.marks: Mapping[str, str] = {}
+        """What a snapshot made by this task carries in its other_config, and only a schedule's has any."""
         self._store = store
         self._cancel_asked = asyncio.Event()
         self._cancellable = True

@@ -1,0 +1,285 @@
+"""Carrying out a run of a schedule: claim its slot, snapshot each VM, let go of what the plan said, log it all.
+
+The slot is claimed in the log before anything is done, so that no slot runs twice whatever is killed. A snapshot is
+deleted only after the new one of the same VM is there, and only if it still is what the plan took it for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+
+from app import crash_points
+from app.api import VM, VMSS, Failure, Message, MessageClass, Ref, VMSSRun, VMSSRunStatus
+from app.engine.schedule_state import RUN_KEY, SCHEDULE_KEY, is_made_by, runs_of
+from app.engine.tasks import Tasks
+from app.log import get
+from app.ops.context import Context
+from app.ops.locks import is_locked
+from app.schedule.plan import Kind, Run, Visit
+from app.store import Transaction
+
+log = get(__name__)
+
+AT_ONCE: Final = 8
+"""VMs of all schedules that are snapshotted at the same time (a host's disks gain nothing from more)."""
+LINES_KEPT: Final = 500
+"""Lines of the log that are kept of each schedule."""
+SUCCEEDED: Final = "VMSS_SNAPSHOT_SUCCEEDED"
+FAILED: Final = "VMSS_SNAPSHOT_FAILED"
+
+
+Implementation = Callable[[str], Callable[..., Awaitable[Any]]]
+"""From a message's name to what implements it. :raise Failure: MESSAGE_METHOD_UNKNOWN."""
+
+
+class Planned(msgspec.Struct, frozen=True):
+    """What a run was to do with a VM, as the log keeps it."""
+
+    vm: str
+    vm_name: str
+    name: str
+    skip: str
+    deletes: tuple[str, ...]
+
+
+class Result(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What came of it. `outcome` is `success`, `failure`, `skipped` or `interrupted`.
+
+    `code` and `reason` say why not; `snapshot` is the new snapshot's uuid; `deleted` the uuids of those that went,
+    `kept` by uuid why others did not; `seconds` how long it took.
+    """
+
+    outcome: str
+    vm_name: str
+    code: str = ""
+    params: tuple[str, ...] = ()
+    reason: str = ""
+    snapshot: str = ""
+    deleted: tuple[str, ...] = ()
+    kept: dict[str, str] = {}
+    seconds: float = 0.0
+
+
+def pack(value: Planned | Result) -> str:
+    """The text that the log keeps."""
+    return msgspec.json.encode(value).decode()
+
+
+def claim(context: Context, run: Run, trigger: str, missed: int = 0) -> Ref[VMSSRun]:
+    """Write down that the slot is taken and what will be done. Durable when it returns."""
+    plan = {context.store.get(VM, visit.vm).uuid: pack(_planned(visit)) for visit in run.visits}
+    manual = trigger == "manual"
+    with context.store.transaction() as tx:
+        line = tx.create(
+            VMSSRun(
+                VMSS=Ref(run.schedule),
+                status=VMSSRunStatus.running,
+                trigger=trigger,
+                slot=run.slot,
+                # A run by hand takes no slot.
+                dealt_with=VMSSRun().dealt_with if manual else run.slot,
+                started=context.now(),
+                missed=missed,
+                plan=plan,
+            )
+        )
+        _trim(context, tx, run.schedule)
+    crash_points.reach("schedule.claimed")
+    return line
+
+
+def note(context: Context, ref: str, status: VMSSRunStatus, trigger: str, upto: datetime, missed: int = 0) -> None:
+    """A line in the log without a run: slots that were missed, or that the schedule was turned on."""
+    now = context.now()
+    with context.store.transaction() as tx:
+        add_line(context, tx, ref, status, trigger, upto, missed)
+        if missed:
+            vmss = tx.get(VMSS, ref)
+            runs = f"{missed} runs" if missed > 1 else "A run"
+            body = f"{runs} of '{vmss.name_label}' did not happen, up to {upto:%Y-%m-%d %H:%M} UTC."
+            _post(context, tx, vmss, "VMSS_SNAPSHOT_MISSED_EVENT", 3, body, now)
+
+
+def add_line(
+    context: Context, tx: Transaction, ref: str, status: VMSSRunStatus, trigger: str, upto: datetime, missed: int = 0
+) -> None:
+    """As `note`, in a transaction that is open."""
+    now = context.now()
+    tx.create(
+        VMSSRun(
+            VMSS=Ref(ref), status=status, trigger=trigger, slot=upto, dealt_with=upto, started=now, finished=now,
+            missed=missed,
+        )
+    )  # fmt: skip
+    _trim(context, tx, ref)
+
+
+def _planned(visit: Visit) -> Planned:
+    return Planned(visit.vm, visit.vm_name, visit.snapshot_name, visit.skip, visit.deletes)
+
+
+def _trim(context: Context, tx: Transaction, ref: str) -> None:
+    """The oldest finished lines go, but never the one that knows the last slot."""
+    lines = runs_of(context, ref)
+    last = max(lines.values(), key=lambda line: line.dealt_with, default=None)
+    excess = [line for line, record in lines.items() if record is not last and record.status != VMSSRunStatus.running]
+    tx.delete_all(VMSSRun, excess[: max(0, len(lines) - LINES_KEPT)])
+
+
+class Runner:
+    """Carries out runs; VMs of all of them share the limit."""
+
+    def __init__(self, context: Context, tasks: Tasks, implementation: Implementation) -> None:
+        self._context = context
+        self._tasks = tasks
+        self._implementation = implementation
+        self._limit = asyncio.Semaphore(AT_ONCE)
+
+    async def carry_out(self, line: Ref[VMSSRun], kind: Kind, visits: Sequence[Visit]) -> VMSSRunStatus:
+        """Do what the claimed line says and finish it. Never raises for a VM's sake."""
+        vmss = self._context.store.get(VMSS, self._context.store.get(VMSSRun, line).VMSS)
+        await asyncio.gather(*(self._visit(line, vmss, kind, visit) for visit in visits))
+        crash_points.reach("schedule.visited")
+        return finish(self._context, line)
+
+    async def _visit(self, line: Ref[VMSSRun], vmss: VMSS, kind: Kind, visit: Visit) -> None:
+        if visit.skip:
+            record(self._context, line, visit.vm, Result("skipped", visit.vm_name, reason=visit.skip))
+            return
+        async with self._limit:
+            began = asyncio.get_running_loop().time()
+            try:
+                snapshot = await self._snapshot(line, vmss, kind, visit)
+            except Failure as failure:
+                result = Result(
+                    "failure", visit.vm_name, code=failure.code,
+                    params=tuple(str(param) for param in failure.params), reason=str(failure),
+                )  # fmt: skip
+                record(self._context, line, visit.vm, result)
+                return
+            crash_points.reach("schedule.snapshot_taken")
+            deleted, kept = await self._let_go(vmss, visit.deletes)
+            uuid = self._context.store.get(VM, snapshot).uuid
+            seconds = asyncio.get_running_loop().time() - began
+            done = Result(
+                "success", visit.vm_name, snapshot=uuid, deleted=tuple(deleted), kept=kept, seconds=round(seconds, 3)
+            )
+            record(self._context, line, visit.vm, done)
+
+    async def _snapshot(self, line: Ref[VMSSRun], vmss: VMSS, kind: Kind, visit: Visit) -> Ref[VM]:
+        context, vm = self._context, Ref[VM](visit.vm)
+        handle = self._tasks.make(f"Async.VM.{kind}", f"Schedule {vmss.name_label}")
+        handle.marks = {SCHEDULE_KEY: vmss.uuid, RUN_KEY: context.store.get(VMSSRun, line).uuid}
+        take = self._implementation(f"VM.{kind}")
+        return Ref(await self._tasks.run(handle, lambda: take(vm, visit.snapshot_name)))
+
+    async def _let_go(self, vmss: VMSS, refs: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+        """Delete what the plan named, each only if it is still a snapshot of this schedule and nobody locked it."""
+        deleted: list[str] = []
+        kept: dict[str, str] = {}
+        for ref in refs:
+            known = self._context.store.find(VM, ref)
+            if known is None:
+                continue
+            if not is_made_by(known, vmss.uuid):
+                kept[known.uuid] = "It is not this schedule's any more."
+            elif is_locked(known, self._context.now()):
+                kept[known.uuid] = "It was locked meanwhile."
+            else:
+                try:
+                    await self._delete(vmss, Ref(ref), known.name_label)
+                    deleted.append(known.uuid)
+                except Failure as failure:
+                    kept[known.uuid] = str(failure)
+        return deleted, kept
+
+    async def _delete(self, vmss: VMSS, snapshot: Ref[VM], name: str) -> None:
+        handle = self._tasks.make("Async.VM.uninstall", f"Schedule {vmss.name_label}: {name}")
+        uninstall = self._implementation("VM.uninstall")
+        await self._tasks.run(handle, lambda: uninstall(snapshot))
+
+
+def record(context: Context, line: Ref[VMSSRun], vm: str, result: Result) -> None:
+    """Put a VM's result into the log. A VM that is gone is looked up in the plan."""
+    run = context.store.get(VMSSRun, line)
+    uuid = next((key for key, text in run.plan.items() if msgspec.json.decode(text, type=Planned).vm == vm), "")
+    with context.store.transaction() as tx:
+        tx.update(VMSSRun, line, results={**tx.get(VMSSRun, line).results, uuid: pack(result)})
+    crash_points.reach("schedule.result_recorded")
+
+
+def finish(context: Context, line: Ref[VMSSRun]) -> VMSSRunStatus:
+    """End a line whose VMs all have a result, with the message that XenServer's clients look for."""
+    run = context.store.get(VMSSRun, line)
+    results = {uuid: msgspec.json.decode(text, type=Result) for uuid, text in run.results.items()}
+    status = status_of([result.outcome for result in results.values()])
+    with context.store.transaction() as tx:
+        tx.update(VMSSRun, line, status=status, finished=context.now())
+        vmss = context.store.find(VMSS, run.VMSS)
+        if vmss is not None:
+            tx.update(VMSS, run.VMSS, last_run_time=run.started)
+            bad = {u: r for u, r in results.items() if r.outcome in ("failure", "interrupted")}
+            name, priority = (FAILED, 3) if bad else (SUCCEEDED, 5)
+            _post(context, tx, vmss, name, priority, _body(vmss, results, bad), context.now())
+    crash_points.reach("schedule.finished")
+    return status
+
+
+def status_of(outcomes: Sequence[str]) -> VMSSRunStatus:
+    """How a run went as a whole, from its VMs' outcomes."""
+    if "interrupted" in outcomes:
+        return VMSSRunStatus.interrupted
+    good, bad = outcomes.count("success"), outcomes.count("failure")
+    if bad:
+        return VMSSRunStatus.partial if good else VMSSRunStatus.failure
+    return VMSSRunStatus.success if good else VMSSRunStatus.skipped
+
+
+def _body(vmss: VMSS, results: dict[str, Result], bad: dict[str, Result]) -> str:
+    """In failures one line a VM, in the form that XenCenter reads."""
+    if bad:
+        return "\n".join(_error_line(uuid, result) for uuid, result in bad.items())
+    taken = sum(result.outcome == "success" for result in results.values())
+    return f"'{vmss.name_label}' took {taken} snapshot{'' if taken == 1 else 's'}."
+
+
+def _error_line(uuid: str, result: Result) -> str:
+    parts = (result.code or result.outcome.upper(), *result.params)
+    return f"VM: {result.vm_name} UUID: {uuid} Error:[{','.join(repr(part) for part in parts)}],"
+
+
+def _post(context: Context, tx: Transaction, vmss: VMSS, name: str, priority: int, body: str, now: datetime) -> None:
+    message = Message(name=name, priority=priority, cls=MessageClass.VMSS, obj_uuid=vmss.uuid, timestamp=now, body=body)
+    context.leave_message(tx, message)
+
+
+def settle_interrupted(context: Context) -> None:
+    """After a kill: end the runs that it interrupted, by what is there. They are not run again. Safe to repeat."""
+    for line, run in list(context.store.all(VMSSRun).items()):
+        if run.status is not VMSSRunStatus.running:
+            continue
+        by_vm = {
+            vm.snapshot_of: vm
+            for vm in context.store.all(VM).values()
+            if vm.is_vmss_snapshot and vm.other_config.get(RUN_KEY) == run.uuid
+        }
+        for uuid, text in run.plan.items():
+            if uuid in run.results:
+                continue
+            planned = msgspec.json.decode(text, type=Planned)
+            record(context, line, planned.vm, _outcome_after_kill(planned, by_vm.get(Ref(planned.vm))))
+        log.info("a run that was interrupted has ended", run=run.uuid)
+        finish(context, line)
+
+
+def _outcome_after_kill(planned: Planned, snapshot: VM | None) -> Result:
+    if planned.skip:
+        return Result("skipped", planned.vm_name, reason=planned.skip)
+    if snapshot is not None:
+        return Result("success", planned.vm_name, snapshot=snapshot.uuid, reason="The engine was stopped just after.")
+    return Result("interrupted", planned.vm_name, reason="The engine was stopped before its turn ended.")

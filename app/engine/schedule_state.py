@@ -1,0 +1,118 @@
+"""Schedules and their VMs as the plan needs them, from the store's records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Final
+
+from app.api import EPOCH, VM, VMSS, Ref, VMOperation, VMPowerState, VMSSRun, VMSSRunStatus
+from app.api.types import is_null
+from app.ops.context import Context
+from app.ops.locks import is_locked
+from app.ops.rules import why_not
+from app.schedule.fields import Definition, definition
+from app.schedule.plan import Member, Schedule
+from app.schedule.retention import Taken
+
+SCHEDULE_KEY: Final = "stillframe.schedule"
+"""In a snapshot's other_config: the uuid of the schedule that made it."""
+RUN_KEY: Final = "stillframe.run"
+"""In a snapshot's other_config: the uuid of the run that made it."""
+
+
+def defined(record: VMSS) -> Definition:
+    """What a schedule's fields mean. :raise Failure: INVALID_VALUE, for one that another program has damaged."""
+    return definition(record.frequency, record.schedule, record.retained_snapshots)
+
+
+def schedule_of(ref: str, record: VMSS) -> Schedule:
+    """The schedule for a plan. :raise Failure: as `defined`."""
+    meant = defined(record)
+    return Schedule(
+        ref=ref,
+        name=record.name_label,
+        kind=record.type.value,
+        rule=meant.rule,
+        zone=meant.zone,
+        retention=meant.retention,
+        missed=meant.missed,
+        enabled=record.enabled,
+    )
+
+
+def protected_by(context: Context, ref: str, record: VMSS) -> list[Ref[VM]]:
+    """The VMs that the schedule protects: assigned to it, or tagged for it and assigned to no other."""
+    tags = defined(record).tags
+    found = []
+    for vm, known in context.store.all(VM).items():
+        if known.is_a_template or known.is_control_domain:
+            continue
+        if known.snapshot_schedule == ref or (tags & known.tags and is_null(known.snapshot_schedule)):
+            found.append(vm)
+    return found
+
+
+def members_of(context: Context, record: VMSS, vms: Iterable[str]) -> list[Member]:
+    """These VMs for a plan of the schedule. VMs that are gone are passed over."""
+    only_running = defined(record).only_running
+    return [
+        _member(context, record, vm, known, only_running)
+        for vm in vms
+        if (known := context.store.find(VM, vm)) is not None
+    ]
+
+
+def _member(context: Context, record: VMSS, ref: str, vm: VM, only_running: bool) -> Member:
+    obstacle = ""
+    if only_running and vm.power_state is not VMPowerState.Running:
+        obstacle = "It does not run, and this schedule takes running VMs only."
+    return Member(
+        vm=ref,
+        name=vm.name_label,
+        state=vm.power_state.value,
+        taken=tuple(_taken(context, record.uuid, vm)),
+        obstacle=obstacle or _obstacle(ref, vm, VMOperation(record.type.value)),
+    )
+
+
+def _obstacle(ref: str, vm: VM, op: VMOperation) -> str:
+    """Why no snapshot may be taken, for reasons that waiting does not end."""
+    failure = why_not(ref, vm, op)
+    if failure is None or failure.code in ("OTHER_OPERATION_IN_PROGRESS", "VM_BAD_POWER_STATE"):
+        return ""
+    if failure.code == "OPERATION_BLOCKED":
+        return f"Someone has blocked this for it: {failure.params[1]}"
+    return str(failure)
+
+
+def _taken(context: Context, uuid: str, vm: VM) -> Iterable[Taken]:
+    now = context.now()
+    for ref in vm.snapshots:
+        snapshot = context.store.find(VM, ref)
+        if snapshot is not None and is_made_by(snapshot, uuid):
+            yield Taken(ref, snapshot.snapshot_time, is_locked(snapshot, now))
+
+
+def is_made_by(snapshot: VM, uuid: str) -> bool:
+    """Whether the schedule with this uuid made the snapshot."""
+    return snapshot.is_a_snapshot and snapshot.is_vmss_snapshot and snapshot.other_config.get(SCHEDULE_KEY) == uuid
+
+
+def runs_of(context: Context, ref: str) -> dict[Ref[VMSSRun], VMSSRun]:
+    """The log of a schedule, oldest first."""
+    found = {run: record for run, record in context.store.all(VMSSRun).items() if ref == record.VMSS}
+    return dict(sorted(found.items(), key=lambda item: (item[1].started, item[1].dealt_with, item[0])))
+
+
+def dealt_with(context: Context, ref: str) -> datetime:
+    """The instant up to which all slots of a schedule are dealt with; the epoch for one without a log."""
+    return max((run.dealt_with for run in context.store.all(VMSSRun).values() if ref == run.VMSS), default=EPOCH)
+
+
+def under_way(context: Context, ref: str) -> VMSSRun | None:
+    """The run of a schedule that has not ended."""
+    return next(
+        (run for run in runs_of(context, ref).values() if run.status is VMSSRunStatus.running),
+        None,
+    )

@@ -1,0 +1,111 @@
+"""The scheduler of the engine: at each ring it asks the plan of every schedule what is due, and has it carried out.
+
+The bell (`app.schedule.bell`) only wakes it. Rung too often it does nothing more; rung too late it follows the
+schedule's policy for missed slots.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+
+from app.api import VMSS, Failure, Ref, VMSSRun, VMSSRunStatus
+from app.api.failure import not_allowed
+from app.engine.schedule_runs import Implementation, Runner, claim, note, settle_interrupted
+from app.engine.schedule_state import dealt_with, members_of, protected_by, schedule_of, under_way
+from app.engine.tasks import Tasks
+from app.log import get
+from app.ops.context import Context
+from app.schedule.bell import Bell
+from app.schedule.plan import Plan, Run, Schedule, plan, run_for
+from app.schedule.recurrence import next_slots
+
+log = get(__name__)
+
+
+class Schedules:
+    """All schedules of the engine."""
+
+    def __init__(self, context: Context, tasks: Tasks, implementation: Implementation) -> None:
+        self._context = context
+        self._runner = Runner(context, tasks, implementation)
+        self._runs: set[asyncio.Task[VMSSRunStatus]] = set()
+        self._bell = Bell(self.tick, context.now)
+
+    def open(self) -> None:
+        """Settle what a kill interrupted and begin to watch the clock."""
+        settle_interrupted(self._context)
+        self._bell.open()
+
+    async def close(self) -> None:
+        """Stop watching the clock and wait for runs under way: their tasks have been asked to stop."""
+        self._bell.close()
+        if self._runs:
+            await asyncio.wait(self._runs)
+
+    def ring(self) -> None:
+        """Something changed: look at the clock again."""
+        self._bell.ring()
+
+    async def idle(self) -> None:
+        """Wait until no run is under way."""
+        while self._runs:
+            await asyncio.wait(self._runs)
+
+    def tick(self) -> datetime | None:
+        """Start what is due now, write down what was missed; answer when the next slot is, None if there is none."""
+        upcoming: list[datetime] = []
+        for ref, record in list(self._context.store.all(VMSS).items()):
+            try:
+                schedule = schedule_of(ref, record)
+                self._look_at(schedule, record)
+                if schedule.enabled:
+                    upcoming += next_slots(schedule.rule, schedule.zone, self._context.now(), 1)
+            except Failure as failure:
+                # One schedule that cannot be read or written must not keep the others from running.
+                log.error("a schedule could not be looked at", schedule=record.name_label, error=str(failure))
+        return min(upcoming, default=None)
+
+    async def run_now(self, ref: Ref[VMSS]) -> VMSSRunStatus:
+        """Run a schedule by hand, also a disabled one. :raise Failure: OPERATION_NOT_ALLOWED."""
+        record = self._context.store.get(VMSS, ref)
+        if under_way(self._context, ref) is not None:
+            raise not_allowed(f"A run of “{record.name_label}” is under way already")
+        now = self._context.now()
+        schedule = schedule_of(ref, record)
+        members = members_of(self._context, record, protected_by(self._context, ref, record))
+        run = run_for(schedule, members, now, now)
+        line = claim(self._context, run, "manual")
+        return await asyncio.shield(self._start(line, schedule, run))
+
+    def _look_at(self, schedule: Schedule, record: VMSS) -> None:
+        ref: Ref[VMSS] = Ref(schedule.ref)
+        done = dealt_with(self._context, ref)
+        vms = protected_by(self._context, ref, record)
+        found = plan(schedule, members_of(self._context, record, vms), done, self._context.now())
+        if found.run is None:
+            if found.missed:
+                self._note_missed(ref, found.missed, found.dealt_with)
+        elif not found.run.visits:
+            note(self._context, ref, VMSSRunStatus.skipped, "schedule", found.dealt_with)
+        elif under_way(self._context, ref) is not None:
+            log.warning("a run is still under way", schedule=record.name_label)
+            self._note_missed(ref, (*found.missed, found.run.slot), found.dealt_with)
+        else:
+            self._begin(schedule, found, found.run)
+
+    def _begin(self, schedule: Schedule, found: Plan, run: Run) -> None:
+        if found.missed:
+            self._note_missed(Ref(schedule.ref), found.missed, found.missed[-1])
+        line = claim(self._context, run, "late" if run.late else "schedule", len(found.missed))
+        self._start(line, schedule, run)
+
+    def _note_missed(self, ref: Ref[VMSS], missed: Sequence[datetime], upto: datetime) -> None:
+        note(self._context, ref, VMSSRunStatus.missed, "missed", upto, len(missed))
+
+    def _start(self, line: Ref[VMSSRun], schedule: Schedule, run: Run) -> asyncio.Task[VMSSRunStatus]:
+        work = asyncio.ensure_future(self._runner.carry_out(line, schedule.kind, run.visits))
+        self._runs.add(work)
+        work.add_done_callback(self._runs.discard)
+        return work

@@ -87,14 +87,12 @@ class VMSnapshotOps(Operations, VMCalls):
             return await take(self.context, vm, new_name, frozenset(ignore_vdis))
 
 
-async def take(
-    context: Context, vm: str, name: str, ignored: frozenset[str] = frozenset(), *, by_schedule: bool = False
-) -> Ref[VM]:
+async def take(context: Context, vm: str, name: str, ignored: frozenset[str] = frozenset()) -> Ref[VM]:
     """Take the snapshot; the caller holds the VM. :raise Failure: nothing has changed then."""
     chosen = [(disk, vdi) for disk, vdi in disks(context.store, vm) if disk.vdi_ref not in ignored]
     (await readiness(context, vm, VMOperation.snapshot, ignored, claimed=True)).require()
     with_guest = context.store.get(VM, vm).power_state in WITH_GUEST
-    plan = {**_plan(context, name, chosen, ignored), "vm": vm, "by_schedule": by_schedule, "with_guest": with_guest}
+    plan = {**_plan(context, name, chosen, ignored), "vm": vm, "marks": dict(current().marks), "with_guest": with_guest}
     entry = await _prepare(context, plan)
     try:
         await _switch(context, vm, plan)
@@ -265,7 +263,7 @@ def _create_snapshot(context: Context, tx: Transaction, vm: Ref[VM], before: VM,
         "power_state": VMPowerState.Halted,
         "is_a_template": True,
         "is_a_snapshot": True,
-        "is_vmss_snapshot": plan["by_schedule"],
+        "is_vmss_snapshot": bool(plan["marks"]),
         "snapshot_of": vm,
         "snapshot_time": datetime.fromisoformat(plan["time"]),
         "snapshot_info": {
@@ -273,7 +271,7 @@ def _create_snapshot(context: Context, tx: Transaction, vm: Ref[VM], before: VM,
             "disk-snapshot-type": "crash_consistent",
         },
         "snapshot_metadata": pack(before),
-        "other_config": other_config,
+        "other_config": {**other_config, **plan["marks"]},
         "metrics": _copy_of(tx, VMMetrics, before.metrics),
         "guest_metrics": _copy_of(tx, VMGuestMetrics, before.guest_metrics),
     }

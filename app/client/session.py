@@ -19,6 +19,7 @@ from app.api import (
     VDICalls,
     VIFCalls,
     VMCalls,
+    VMSSCalls,
     class_of,
     classes,
 )
@@ -39,6 +40,7 @@ class Session:
         self.ref = ref
         self._transport = transport
         self.VM = cast("VMCalls", _proxy(self, "VM"))
+        self.VMSS = cast("VMSSCalls", _proxy(self, "VMSS"))
         self.VDI = cast("VDICalls", _proxy(self, "VDI"))
         self.VBD = cast("VBDCalls", _proxy(self, "VBD"))
         self.VIF = cast("VIFCalls", _proxy(self, "VIF"))

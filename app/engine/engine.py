@@ -12,6 +12,7 @@ from typing import IO
 from app.api import VM, Blob, Console, Failure, Host, HostMetrics
 from app.api.enums import ConsoleProtocol
 from app.api.failure import handle_invalid
+from app.api.types import Calls
 from app.config import Config
 from app.engine.agents import watch_agents
 from app.engine.bootstrap import ensure_objects, memory_free, open_repositories
@@ -19,12 +20,14 @@ from app.engine.control_ops import EventOps, HostOps, MessageOps, TaskOps
 from app.engine.dispatch import Dispatcher
 from app.engine.guests import on_event, reconcile
 from app.engine.recovery import RECOVERIES, recover, sweep_overlays
+from app.engine.schedules import Schedules
 from app.engine.sessions import Sessions
 from app.engine.tasks import Tasks
+from app.engine.vmss_ops import VMScheduleOps, VMSSOps
 from app.hypervisor.driver import Driver, DriverError
 from app.hypervisor.qemu import QemuDriver
 from app.log import get
-from app.ops.context import Context
+from app.ops.context import Clock, Context, utc_now
 from app.ops.device_ops import VBDOps, VIFOps
 from app.ops.locking import refresh_all
 from app.ops.readiness import VMReadinessOps
@@ -64,14 +67,16 @@ class DataFolderInUse(CannotOpen):
 class Engine:
     """One engine over one data folder. `open`, then `dispatcher.call`, then `close`; all in one event loop."""
 
-    def __init__(self, config: Config, driver: Driver | None = None) -> None:
+    def __init__(self, config: Config, driver: Driver | None = None, now: Clock = utc_now) -> None:
         self._config = config
+        self._now = now
         self._driver: Driver = driver or QemuDriver(config.data_dir, config.run_dir)
         self._lock: IO[str] | None = None
         self._store: Store | None = None
         self._background: set[asyncio.Task[None]] = set()
         self.context: Context
         self.dispatcher: Dispatcher
+        self.schedules: Schedules
         self._tasks: Tasks
 
     async def open(self) -> None:
@@ -95,7 +100,9 @@ class Engine:
 
     async def close(self) -> None:
         """Finish or cancel what is under way and let go of the guests, which run on."""
+        self.schedules.stop()
         await self._tasks.close()
+        await self.schedules.idle()
         await self._let_go()
 
     async def _let_go(self) -> None:
@@ -149,9 +156,11 @@ class Engine:
             repositories=open_repositories(store, config),
             recoveries=dict(RECOVERIES),
             background=self._background,
+            now=self._now,
         )
         self._tasks = Tasks(context)
-        self.dispatcher = _dispatcher(context, self._tasks)
+        self.schedules = Schedules(context, self._tasks, lambda name: self.dispatcher.implementation(name))
+        self.dispatcher = _dispatcher(context, self._tasks, self.schedules)
         await self._driver.open(lambda event: on_event(context, event))
         states = await self._driver.attach_all()
         await recover(context)
@@ -163,6 +172,7 @@ class Engine:
             with contextlib.suppress(Failure):
                 await scan(context, sr)
         refresh_all(context)
+        self.schedules.open()
         context.in_background(asyncio.ensure_future(self._find_facts()))
         context.in_background(asyncio.ensure_future(_housekeeping(context)))
         context.in_background(asyncio.ensure_future(watch_agents(context)))
@@ -228,7 +238,7 @@ def _take_lock(config: Config) -> IO[str]:
     return lock
 
 
-def _dispatcher(context: Context, tasks: Tasks) -> Dispatcher:
+def _dispatcher(context: Context, tasks: Tasks, schedules: Schedules) -> Dispatcher:
     families = (
         VMPowerOps,
         VMSnapshotOps,
@@ -248,4 +258,5 @@ def _dispatcher(context: Context, tasks: Tasks) -> Dispatcher:
         EventOps,
     )
     operations = [family(context) for family in families]
-    return Dispatcher(context.store, tasks, Sessions(context), [*operations, TaskOps(context, tasks)])
+    more: list[Calls] = [TaskOps(context, tasks), VMSSOps(context, schedules), VMScheduleOps(context, schedules)]
+    return Dispatcher(context.store, tasks, Sessions(context), [*operations, *more])

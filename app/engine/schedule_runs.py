@@ -119,6 +119,18 @@ def add_line(
     _trim(context, tx, ref)
 
 
+def forget_future(context: Context, ref: str) -> datetime:
+    """After a clock that was far ahead: slots from now on are not dealt with. Answer up to where they are."""
+    now = context.now()
+    with context.store.transaction() as tx:
+        for line, known in runs_of(context, ref).items():
+            if known.dealt_with > now:
+                tx.update(VMSSRun, line, dealt_with=now)
+        add_line(context, tx, ref, VMSSRunStatus.noted, "clock", now)
+    log.warning("the clock was far ahead when this schedule ran", schedule=ref)
+    return now
+
+
 def _planned(visit: Visit) -> Planned:
     return Planned(visit.vm, visit.vm_name, visit.snapshot_name, visit.skip, visit.deletes)
 

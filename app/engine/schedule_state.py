@@ -102,7 +102,11 @@ def is_made_by(snapshot: VM, uuid: str) -> bool:
 def runs_of(context: Context, ref: str) -> dict[Ref[VMSSRun], VMSSRun]:
     """The log of a schedule, oldest first."""
     found = {run: record for run, record in context.store.all(VMSSRun).items() if ref == record.VMSS}
-    return dict(sorted(found.items(), key=lambda item: (item[1].started, item[1].dealt_with, item[0])))
+    return dict(sorted(found.items(), key=lambda item: _place(item[1])))
+
+
+def _place(run: VMSSRun) -> tuple[datetime, bool, datetime]:
+    return run.started, run.status is not VMSSRunStatus.noted, run.dealt_with
 
 
 def dealt_with(context: Context, ref: str) -> datetime:

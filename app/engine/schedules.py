@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from app.api import VMSS, Failure, Ref, VMSSRun, VMSSRunStatus
 from app.api.failure import not_allowed
-from app.engine.schedule_runs import Implementation, Runner, claim, note, settle_interrupted
+from app.engine.schedule_runs import Implementation, Runner, claim, forget_future, note, settle_interrupted
 from app.engine.schedule_state import dealt_with, members_of, protected_by, schedule_of, under_way
 from app.engine.tasks import Tasks
 from app.log import get
@@ -22,6 +23,9 @@ from app.schedule.plan import Plan, Run, Schedule, plan, run_for
 from app.schedule.recurrence import next_slots
 
 log = get(__name__)
+
+CLOCK_ERROR: Final = timedelta(hours=25)
+"""A slot further ahead than this was not run early: the clock was wrong when it ran."""
 
 
 class Schedules:
@@ -38,11 +42,9 @@ class Schedules:
         settle_interrupted(self._context)
         self._bell.open()
 
-    async def close(self) -> None:
-        """Stop watching the clock and wait for runs under way: their tasks have been asked to stop."""
+    def stop(self) -> None:
+        """Stop watching the clock. Runs under way go on; wait for them with `idle`."""
         self._bell.close()
-        if self._runs:
-            await asyncio.wait(self._runs)
 
     def ring(self) -> None:
         """Something changed: look at the clock again."""
@@ -82,6 +84,8 @@ class Schedules:
     def _look_at(self, schedule: Schedule, record: VMSS) -> None:
         ref: Ref[VMSS] = Ref(schedule.ref)
         done = dealt_with(self._context, ref)
+        if done > self._context.now() + CLOCK_ERROR:
+            done = forget_future(self._context, ref)
         vms = protected_by(self._context, ref, record)
         found = plan(schedule, members_of(self._context, record, vms), done, self._context.now())
         if found.run is None:

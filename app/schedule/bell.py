@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -23,6 +23,7 @@ STEP_SECONDS: Final = 2.0
 """The clocks may disagree by this much before it counts as a step: leap seconds and slewing stay below."""
 LATEST: Final = timedelta(hours=1)
 """It rings at least this often, whatever the next slot is."""
+_SOON: Final = timedelta(milliseconds=20)
 
 Tick = Callable[[], datetime | None]
 
@@ -56,12 +57,19 @@ class Bell:
     def ring(self) -> None:
         """Ring soon; several requests at once are one ring."""
         if self._scheduler is not None:
-            self._ring_at(None)
+            self._ring_in(timedelta(0))
 
-    def _ring_at(self, moment: datetime | None) -> None:
+    def _ring_in(self, wait: timedelta) -> None:
+        """Ours is the clock that counts; APScheduler only hears how long to wait."""
         assert self._scheduler is not None
         self._scheduler.add_job(
-            self._ring_now, "date", run_date=moment, id="slot", replace_existing=True, misfire_grace_time=None
+            self._ring_now,
+            "date",
+            run_date=datetime.now(UTC) + max(wait, _SOON),
+            id="slot",
+            replace_existing=True,
+            misfire_grace_time=None,
+            max_instances=3,  # one that is just ending must not keep the next from beginning
         )
 
     async def _ring_now(self) -> None:
@@ -72,8 +80,7 @@ class Bell:
             log.exception("the scheduler could not look at its schedules")
             upcoming = None
         if self._scheduler is not None:
-            latest = self._now() + LATEST
-            self._ring_at(min(upcoming, latest) if upcoming is not None else latest)
+            self._ring_in(min(upcoming - self._now(), LATEST) if upcoming is not None else LATEST)
 
     async def _watch(self) -> None:
         difference = self._difference()

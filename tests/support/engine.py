@@ -13,6 +13,7 @@ from app.client import ObjectCache, Session, Watcher, wait_for
 from app.config import load
 from app.engine.engine import Engine
 from app.hypervisor.driver import Driver
+from app.ops.context import Clock, utc_now
 from app.storage.file_repository import FileRepository
 
 P = ParamSpec("P")
@@ -115,9 +116,11 @@ class Bench:
 
 
 @asynccontextmanager
-async def open_bench(data_dir: Path, driver: Driver | None = None, *, kill_guests: bool = True) -> AsyncIterator[Bench]:
+async def open_bench(
+    data_dir: Path, driver: Driver | None = None, *, kill_guests: bool = True, now: Clock = utc_now
+) -> AsyncIterator[Bench]:
     """Open an engine over `data_dir`; guests that still run are killed at the end unless told otherwise."""
-    engine = Engine(load(data_dir), driver)
+    engine = Engine(load(data_dir), driver, now)
     await engine.open()
     session = await Session.open(DirectTransport(engine), originator="tests")
     cache = ObjectCache()

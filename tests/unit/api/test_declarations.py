@@ -22,7 +22,7 @@ from app.api.types import Field, new_ref, new_uuid
 ROOT = Path(__file__).parents[3]
 RECORDED: dict[str, dict[str, str]] = json.loads((ROOT / "tests" / "data" / "fields.json").read_text())
 
-PINNED = "a4fdf1708fcccd3e"
+PINNED = "f29e2de8d670e3b2"
 """Changes with every declared class, field and message. A change is right if it is meant: then pin the new one."""
 
 
@@ -63,7 +63,7 @@ def test_every_recorded_field_is_declared(name: str) -> None:
 
 
 def test_the_classes_of_the_recordings_are_ours() -> None:
-    assert set(classes()) - set(RECORDED) <= {"event", "blob", "vm_group"}
+    assert set(classes()) - set(RECORDED) <= {"event", "blob", "vm_group", "VMSS_run"}
 
 
 @pytest.mark.parametrize("name", sorted(classes()))

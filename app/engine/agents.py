@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from contextlib import suppress
 from typing import Any, Final
 
 from app.api import VIF, VM, Failure, Ref, VMGuestMetrics
@@ -15,6 +16,7 @@ from app.hypervisor.driver import AgentFacts, DriverError
 from app.log import get
 from app.ops.context import Context
 from app.ops.locking import refresh_vm
+from app.ops.quiesce import thaw_leftover
 
 log = get(__name__)
 
@@ -53,9 +55,14 @@ async def look(context: Context, vm: Ref[VM]) -> None:
 
 async def learn(context: Context, vm: Ref[VM]) -> None:
     """Ask the agent and record the answer. One that does not answer is no news: it is asked again."""
+    uuid = context.store.get(VM, vm).uuid
+    if uuid in context.freezing:
+        return  # an agent that holds file systems answers nothing else
     try:
-        facts = await context.driver.agent_facts(context.store.get(VM, vm).uuid)
-        if context.store.find(VM, vm) is not None:
+        with suppress(DriverError):
+            await thaw_leftover(context, uuid)
+        facts = await context.driver.agent_facts(uuid)
+        if context.store.find(VM, vm) is not None and uuid not in context.freezing:
             record_facts(context, vm, facts)
     except (DriverError, Failure) as error:
         log.info("a guest's agent told nothing", vm=vm, error=str(error))

@@ -7,7 +7,7 @@ from typing import Final
 
 from app.api import VDI, Failure
 from app.log import get
-from app.ops import vm_clone, vm_destroy, vm_power, vm_revert, vm_snapshot
+from app.ops import quiesce, vm_clone, vm_destroy, vm_power, vm_revert, vm_snapshot
 from app.ops.context import Context, Recovery
 from app.ops.images import DISCARD, discard_unheld
 from app.storage.errors import StorageError
@@ -22,6 +22,7 @@ async def _discard(context: Context, entry: Entry) -> None:
 
 
 RECOVERIES: Final[Mapping[str, Recovery]] = {
+    quiesce.FREEZE: quiesce.recover,
     vm_snapshot.SNAPSHOT: vm_snapshot.recover,
     vm_revert.REVERT: vm_revert.recover,
     vm_clone.CLONE: vm_clone.recover,
@@ -32,8 +33,11 @@ RECOVERIES: Final[Mapping[str, Recovery]] = {
 
 
 async def recover(context: Context) -> None:
-    """Go through the journal, oldest first. An entry that cannot be settled now holds back only its own VM."""
-    for entry in context.journal.pending():
+    """Go through the journal, oldest first. An entry that cannot be settled now holds back only its own VM.
+
+    A guest that is frozen hangs, so that comes before all else.
+    """
+    for entry in sorted(context.journal.pending(), key=lambda entry: entry.op != quiesce.FREEZE):
         log.info("recovering", op=entry.op, entry=entry.id)
         handler = context.recoveries.get(entry.op)
         if handler is None:

@@ -9,8 +9,8 @@ from typing import Final
 from app.api import EPOCH, VM, VMSS, Ref, VMOperation, VMPowerState, VMSSRun, VMSSRunStatus
 from app.api.types import is_null
 from app.ops.context import Context
+from app.ops.locking import refusal
 from app.ops.locks import is_locked
-from app.ops.rules import why_not
 from app.schedule.fields import Definition, definition
 from app.schedule.plan import Member, Schedule
 from app.schedule.retention import Taken
@@ -72,13 +72,13 @@ def _member(context: Context, record: VMSS, ref: str, vm: VM, only_running: bool
         name=vm.name_label,
         state=vm.power_state.value,
         taken=tuple(_taken(context, record.uuid, vm)),
-        obstacle=obstacle or _obstacle(ref, vm, VMOperation(record.type.value)),
+        obstacle=obstacle or _obstacle(context, ref, VMOperation(record.type.value)),
     )
 
 
-def _obstacle(ref: str, vm: VM, op: VMOperation) -> str:
+def _obstacle(context: Context, ref: str, op: VMOperation) -> str:
     """Why no snapshot may be taken, for reasons that waiting does not end."""
-    failure = why_not(ref, vm, op)
+    failure = refusal(context, ref, op)
     if failure is None or failure.code in ("OTHER_OPERATION_IN_PROGRESS", "VM_BAD_POWER_STATE"):
         return ""
     if failure.code == "OPERATION_BLOCKED":

@@ -22,7 +22,10 @@ _SYSTEM = {"name": "pretty-name", "distro": "id", "version": "version-id", "unam
 
 async def freeze(agent: Agent, budget: float) -> FreezeFacts:
     """See `Driver.freeze`."""
-    await agent.greet()  # before the clock starts: it may take longer than the freezing
+    try:
+        await agent.greet()  # before the clock starts: it may take longer than the freezing
+    except DriverError as error:
+        raise DriverError(error.message, cause="state", command=error.command, detail=error.detail) from error
     since = time.monotonic()
     return FreezeFacts(_count(await agent.ask("guest-fsfreeze-freeze", timeout=budget)), since)
 

@@ -320,10 +320,10 @@ class Driver(Protocol):
     async def freeze(self, uuid: str, budget: float) -> FreezeFacts:
         """Have the agent write out the guest's file systems and hold all writing to them.
 
-        After any error, a cancellation too, the guest may be frozen or freeze later: `thaw` it.
+        After an error with cause "agent", and after a cancellation, it may be frozen or freeze later: `thaw` it.
 
         :param budget: seconds that the freezing may take.
-        :raise DriverError: "agent".
+        :raise DriverError: "agent"; "state" if no agent answers, so that the guest was told nothing.
         """
         ...
 

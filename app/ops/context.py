@@ -46,6 +46,8 @@ class Context:
     recoveries: dict[str, Recovery] = field(default_factory=dict)
     unsettled: dict[str, list[Entry]] = field(default_factory=dict)
     expected_stops: set[str] = field(default_factory=set)
+    freezing: set[str] = field(default_factory=set)
+    """Uuids of VMs whose file systems an operation of ours holds, or is about to."""
     background: set[asyncio.Task[None]] = field(default_factory=set)
     _locks: dict[str, asyncio.Lock] = field(default_factory=dict)
 

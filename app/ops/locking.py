@@ -52,9 +52,15 @@ async def _wait_for(context: Context, claims: Sequence[Claim]) -> None:
 
 def _refusals(context: Context, claims: Sequence[Claim]) -> Iterator[Failure]:
     for ref, op in claims:
-        failure = why_not(ref, context.store.get(VM, ref), op)
+        failure = refusal(context, ref, op)
         if failure is not None:
             yield failure
+
+
+def refusal(context: Context, ref: str, op: VMOperation) -> Failure | None:
+    """The error that an operation on a VM would meet now, or None. :raise Failure: HANDLE_INVALID."""
+    vm = context.store.get(VM, ref)
+    return why_not(ref, vm, op, agent=context.driver.has_agent(vm.uuid))
 
 
 @contextmanager
@@ -87,7 +93,8 @@ def refresh_vm(context: Context, ref: str) -> None:
     vm = store.find(VM, ref)
     if vm is None:
         return
-    store.publish(VM, ref, allowed_operations=allowed_operations(ref, vm))
+    agent = context.driver.has_agent(vm.uuid)
+    store.publish(VM, ref, allowed_operations=allowed_operations(ref, vm, agent=agent))
     for vbd_ref in vm.VBDs:
         vbd = store.find(VBD, vbd_ref)
         if vbd is not None:

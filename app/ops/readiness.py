@@ -15,8 +15,8 @@ from app.api.failure import invalid_value
 from app.api.types import StringMap
 from app.ops.context import Context, Operations
 from app.ops.disks import CHAIN_LIMIT, Disk, check_depth, disks, require_disk
+from app.ops.locking import refusal
 from app.ops.readiness_words import sentence
-from app.ops.rules import why_not
 from app.ops.translate import failures
 from app.ops.vm_power import suspend_sr
 
@@ -128,7 +128,7 @@ class _Look:
 
     def problems(self, *, claimed: bool) -> Iterator[Failure]:
         """What is in the way, in the order of the tests. Not all is looked at if the caller stops early."""
-        rule = None if claimed else why_not(self.vm, self.record, self.op)
+        rule = None if claimed else refusal(self.context, self.vm, self.op)
         if rule is not None:
             yield rule
         guest = self._guest_problem()

@@ -22,6 +22,7 @@ _ANY: Final = frozenset(VMPowerState)
 
 POWER_STATES: Final[Mapping[VMOperation, frozenset[VMPowerState]]] = {
     Op.snapshot: _ANY,
+    Op.snapshot_with_quiesce: _RUNNING,
     Op.clone: _HALTED,
     Op.copy: _HALTED,
     Op.revert: _ANY,
@@ -57,8 +58,11 @@ _TOGETHER: Final = (frozenset({Op.clone, Op.copy, Op.export}), frozenset({Op.sna
 _STATE_ORDER: Final = (VMPowerState.Halted, VMPowerState.Paused, VMPowerState.Suspended, VMPowerState.Running)
 
 
-def why_not(ref: str, vm: VM, op: VMOperation) -> Failure | None:
-    """The error that `op` on this VM would meet now, or None if it may go ahead."""
+def why_not(ref: str, vm: VM, op: VMOperation, *, agent: bool = False) -> Failure | None:
+    """The error that `op` on this VM would meet now, or None if it may go ahead.
+
+    :param agent: an agent inside the guest has opened its channel.
+    """
     if op in vm.blocked_operations:
         return Failure("OPERATION_BLOCKED", ref, vm.blocked_operations[op])
     # Here a lock binds until it is lifted; `vm_lock.lift_expired` does that when its time is over.
@@ -67,12 +71,15 @@ def why_not(ref: str, vm: VM, op: VMOperation) -> Failure | None:
     if op not in POWER_STATES:
         return not_allowed(f"{op.value} is not implemented by this engine")
     tests = (_power_state, _conflict, _template, _snapshot, _wrong_kind, _special)
-    return next((found for test in tests if (found := test(ref, vm, op)) is not None), None)
+    failure = next((found for test in tests if (found := test(ref, vm, op)) is not None), None)
+    if failure is None and op is Op.snapshot_with_quiesce and not agent:
+        return Failure("VM_SNAPSHOT_WITH_QUIESCE_NOT_SUPPORTED", ref)
+    return failure
 
 
-def allowed_operations(ref: str, vm: VM) -> frozenset[VMOperation]:
+def allowed_operations(ref: str, vm: VM, *, agent: bool = False) -> frozenset[VMOperation]:
     """The advisory list of a VM."""
-    return frozenset(op for op in POWER_STATES if op not in _HIDDEN and why_not(ref, vm, op) is None)
+    return frozenset(op for op in POWER_STATES if op not in _HIDDEN and why_not(ref, vm, op, agent=agent) is None)
 
 
 def _power_state(ref: str, vm: VM, op: VMOperation) -> Failure | None:
@@ -94,6 +101,8 @@ def _conflict(ref: str, vm: VM, op: VMOperation) -> Failure | None:
 
 def _together(op: VMOperation, running: VMOperation) -> bool:
     if any(op in group and running in group for group in _TOGETHER):
+        return True
+    if op is Op.snapshot and running is Op.snapshot_with_quiesce:
         return True
     # Cutting the power must always be possible, except over a change that is swapping the disks.
     if op is Op.hard_shutdown:

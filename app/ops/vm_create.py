@@ -14,9 +14,8 @@ from app.api.types import new_uuid
 from app.ops.context import Context, Operations
 from app.ops.disks import disks
 from app.ops.images import base_copy_of, begin_making, finish_discard
-from app.ops.locking import operation, refresh_vm
+from app.ops.locking import operation, refresh_vm, refusal
 from app.ops.records import check_name, from_client
-from app.ops.rules import why_not
 from app.ops.translate import failures
 
 MIB: Final = 1 << 20
@@ -88,7 +87,7 @@ class VMCreateOps(Operations, VMCalls):
         refresh_vm(self.context, vm)
 
     async def assert_operation_valid(self, vm: Ref[VM], op: VMOperation) -> None:
-        failure = why_not(vm, self.store.get(VM, vm), op)
+        failure = refusal(self.context, vm, op)
         if failure is not None:
             raise failure
 

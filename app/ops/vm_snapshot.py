@@ -35,6 +35,7 @@ from app.log import get
 from app.ops.context import Context, Operations
 from app.ops.disks import Disk, all_drives, disks
 from app.ops.locking import operation, refresh_vdi, refresh_vm
+from app.ops.quiesce import CONSISTENCY, FILE_SYSTEM, INTERRUPTED, crash_consistent, file_systems_held
 from app.ops.readiness import readiness
 from app.ops.screenshots import keep_screenshot
 from app.ops.snapshot_metadata import pack, without_figures
@@ -77,7 +78,12 @@ CLEARED: Final[Mapping[str, Any]] = {
 
 
 class VMSnapshotOps(Operations, VMCalls):
-    """VM.snapshot."""
+    """VM.snapshot and VM.snapshot_with_quiesce."""
+
+    async def snapshot_with_quiesce(self, vm: Ref[VM], new_name: str) -> Ref[VM]:
+        self.store.get(VM, vm)
+        async with operation(self.context, (vm, VMOperation.snapshot_with_quiesce)), self.context.alone_with(vm):
+            return await take(self.context, vm, new_name, quiesce=True)
 
     async def snapshot(self, vm: Ref[VM], new_name: str, ignore_vdis: Sequence[Ref[VDI]] = ()) -> Ref[VM]:
         self.store.get(VM, vm)
@@ -87,15 +93,20 @@ class VMSnapshotOps(Operations, VMCalls):
             return await take(self.context, vm, new_name, frozenset(ignore_vdis))
 
 
-async def take(context: Context, vm: str, name: str, ignored: frozenset[str] = frozenset()) -> Ref[VM]:
+async def take(
+    context: Context, vm: str, name: str, ignored: frozenset[str] = frozenset(), *, quiesce: bool = False
+) -> Ref[VM]:
     """Take the snapshot; the caller holds the VM. :raise Failure: nothing has changed then."""
     chosen = [(disk, vdi) for disk, vdi in disks(context.store, vm) if disk.vdi_ref not in ignored]
-    (await readiness(context, vm, VMOperation.snapshot, ignored, claimed=True)).require()
+    op = VMOperation.snapshot_with_quiesce if quiesce else VMOperation.snapshot
+    (await readiness(context, vm, op, ignored, claimed=True)).require()
     with_guest = context.store.get(VM, vm).power_state in WITH_GUEST
     plan = {**_plan(context, name, chosen, ignored), "vm": vm, "marks": dict(current().marks), "with_guest": with_guest}
+    plan |= {"quiesce": quiesce, "figures": crash_consistent(INTERRUPTED if quiesce else "") if with_guest else {}}
     entry = await _prepare(context, plan)
     try:
-        await _switch(context, vm, plan)
+        async with file_systems_held(context, plan):
+            await _switch(context, vm, plan)
         # A guest has left the old files for good. Without one they are still in use if the commit fails.
         freezing = _start_freezing(context, plan) if with_guest else None
         commit(context, plan)
@@ -254,6 +265,8 @@ def _create_snapshot(context: Context, tx: Transaction, vm: Ref[VM], before: VM,
     other_config = without_figures(before.other_config)
     for key in ("default_template", "xensource_internal"):
         other_config.pop(key, None)
+    figures: Mapping[str, str] = plan.get("figures", {})  # an older version's journal has none
+    other_config |= figures
     if before.power_state in WITH_GUEST:
         other_config[STALL_KEY] = f"{plan['stall'] * 1000:.1f}"
     fields = {
@@ -268,7 +281,7 @@ def _create_snapshot(context: Context, tx: Transaction, vm: Ref[VM], before: VM,
         "snapshot_time": datetime.fromisoformat(plan["time"]),
         "snapshot_info": {
             "power-state-at-snapshot": before.power_state.value,
-            "disk-snapshot-type": "crash_consistent",
+            "disk-snapshot-type": "quiesced" if figures.get(CONSISTENCY) == FILE_SYSTEM else "crash_consistent",
         },
         "snapshot_metadata": pack(before),
         "other_config": {**other_config, **plan["marks"]},

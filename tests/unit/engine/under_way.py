@@ -10,5 +10,4 @@ UNDER_WAY = {
     "VM.get_chain_health",
     "VM.revert_group",
     "VM.snapshot_group",
-    "VM.snapshot_with_quiesce",
 }

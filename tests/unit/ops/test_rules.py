@@ -123,6 +123,7 @@ def test_nothing_gets_in_the_way_of_a_change_of_disks(running: VMOperation) -> N
     company = {
         VMOperation.snapshot: {VMOperation.snapshot, VMOperation.checkpoint},
         VMOperation.checkpoint: {VMOperation.snapshot, VMOperation.checkpoint},
+        VMOperation.snapshot_with_quiesce: {VMOperation.snapshot},
         VMOperation.clone: {VMOperation.clone, VMOperation.copy},
         VMOperation.copy: {VMOperation.clone, VMOperation.copy},
         VMOperation.clean_shutdown: {VMOperation.hard_shutdown, VMOperation.hard_reboot},
@@ -135,8 +136,20 @@ def test_nothing_gets_in_the_way_of_a_change_of_disks(running: VMOperation) -> N
     for state in VMPowerState:
         for flags in ({}, {"is_a_snapshot": True, "is_a_template": True}, {"is_a_template": True}):
             vm = VM(power_state=state, current_operations={"$TASK": running}, **flags)  # type: ignore[arg-type]
-            let_in |= {op for op in POWER_STATES if why_not(REF, vm, op) is None}
+            let_in |= {op for op in POWER_STATES if why_not(REF, vm, op, agent=True) is None}
     assert let_in <= company.get(running, set())
+
+
+def test_file_systems_are_held_where_an_agent_is() -> None:
+    op = VMOperation.snapshot_with_quiesce
+    for state in VMPowerState:
+        vm = VM(power_state=state)
+        assert (op in allowed_operations(REF, vm, agent=True)) == (state is VMPowerState.Running)
+        assert op not in allowed_operations(REF, vm)
+    failure = why_not(REF, VM(power_state=VMPowerState.Running), op)
+    assert failure is not None and failure.description() == ["VM_SNAPSHOT_WITH_QUIESCE_NOT_SUPPORTED", REF]
+    failure = why_not(REF, VM(power_state=VMPowerState.Paused), op)
+    assert failure is not None and failure.description() == ["VM_BAD_POWER_STATE", REF, "running", "paused"]
 
 
 def test_disks_in_use_and_hidden_ones_cannot_be_destroyed() -> None:

@@ -93,11 +93,11 @@ async def switch_disks(
         ]
         started = time.monotonic()
         if actions:
-            await _to_the_end(guest.execute("transaction", {"actions": actions}))
+            await to_the_end(guest.execute("transaction", {"actions": actions}))
         stall = time.monotonic() - started
     except BaseException as error:
         if not (isinstance(error, DriverError) and error.cause in ("timeout", "lost")):
-            await _to_the_end(_remove_nodes(guest, added))
+            await to_the_end(_remove_nodes(guest, added))
         raise
     for switch, _, node in plan:
         guest.images[switch.device] = ActiveImage(node, switch.overlay)
@@ -111,7 +111,7 @@ async def change_medium(guest: Guest, device: str, iso: Path | None) -> None:
 
     :raise DriverError: as `Guest.execute`.
     """
-    await _to_the_end(_change_medium(guest, device, iso))
+    await to_the_end(_change_medium(guest, device, iso))
 
 
 async def _change_medium(guest: Guest, device: str, iso: Path | None) -> None:
@@ -173,7 +173,7 @@ async def _remove_nodes(guest: Guest, nodes: Sequence[str]) -> None:
             log.warning("block node was left behind", guest=guest.uuid, node=node, error=str(error))
 
 
-async def _to_the_end(work: Coroutine[Any, Any, T]) -> T:
+async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
     """Await `work` whole: its result counts even if we are cancelled meanwhile."""
     task = asyncio.ensure_future(work)
     while True:

@@ -7,7 +7,7 @@ Two drivers implement the protocol: `app.hypervisor.qemu.QemuDriver` runs real g
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -20,6 +20,7 @@ from app.hypervisor.facts import (
     Interface,
     SavedFacts,
     SwitchFacts,
+    TogetherFacts,
 )
 
 __all__ = [
@@ -47,6 +48,7 @@ __all__ = [
     "SaveMethod",
     "SavedFacts",
     "SwitchFacts",
+    "TogetherFacts",
 ]
 
 DiskKind = Literal["disk", "cd"]
@@ -181,8 +183,9 @@ class GuestEvent:
     """A guest changed by itself or because of a command.
 
     :ivar reason: for "stopped": "guest-shutdown", "guest-panic", "host-qmp-quit", "host-signal", "killed", "crashed";
-        for "reset": "guest-reset", "host-qmp-system-reset"; for "paused": "requested", "save", "io-error",
-        "guest-panic"; for "running": "started", "restored", "resumed"; for "agent": "connected", "disconnected".
+        for "reset": "guest-reset", "host-qmp-system-reset"; for "paused": "requested", "save", "snapshot",
+        "io-error", "guest-panic"; for "running": "started", "restored", "resumed"; for "agent": "connected",
+        "disconnected".
     :ivar text: QEMU's own last words when it died, or the name of the disk and the error for "io-error".
     """
 
@@ -295,6 +298,13 @@ class Driver(Protocol):
 
     async def switch_disks(self, uuid: str, switches: Sequence[DiskSwitch]) -> SwitchFacts:
         """Switch all the given disks to their overlays at one instant, or none of them."""
+        ...
+
+    async def switch_together(self, switches: Mapping[str, Sequence[DiskSwitch]]) -> TogetherFacts:
+        """Switch the disks of several guests as close to one instant as can be. All go on as they were: running or not.
+
+        :raise DriverError: the first that went wrong. Some guests may have switched and others not: ask `active_disks`.
+        """
         ...
 
     async def active_disks(self, uuid: str) -> dict[str, Path]:

@@ -39,6 +39,18 @@ class SwitchFacts:
 
 
 @dataclass(frozen=True)
+class TogetherFacts:
+    """How the switch of several guests went.
+
+    :ivar spread: seconds between the instants of the guests that ran, at most; 0.0 if fewer than two did.
+    :ivar stalls: uuid -> seconds that the guest, or its disks only, stood still, at most.
+    """
+
+    spread: float
+    stalls: Mapping[str, float]
+
+
+@dataclass(frozen=True)
 class SavedFacts:
     """What a restore of a memory image needs to be given again, and what the save cost.
 

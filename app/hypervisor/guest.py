@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +58,7 @@ class Guest:
     :ivar lock: held by commands that must not meet each other (disks, memory, media).
     :ivar screen_lock: held while the one file for pictures is in use.
     :ivar migration: set when QEMU tells that a transfer of memory changed its status, or that the guest runs.
+    :ivar stood_since: when we last heard that the virtual CPUs stand still, on the monotonic clock.
     :ivar images: device -> its active image; kept by `app.hypervisor.disks`.
     :ivar agent: the conversation with the agent inside, whether there is one or not.
     :ivar has_agent: whether the guest has opened the agent's port.
@@ -71,6 +73,7 @@ class Guest:
         self.lock = asyncio.Lock()
         self.screen_lock = asyncio.Lock()
         self.migration = asyncio.Event()
+        self.stood_since = 0.0
         self.images: dict[str, ActiveImage] = {}
         self.agent = Agent(self.run.agent)
         self.has_agent = False
@@ -255,6 +258,7 @@ class Guest:
             self.emit("agent", "connected" if there else "disconnected")
 
     def _stopped(self) -> None:
+        self.stood_since = time.monotonic()
         if self._io_error:
             self.state = "io-error"
             self.emit("paused", "io-error", self._io_error)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from app.hypervisor import agent_commands, checkpoint, disks, memory
+from app.hypervisor import agent_commands, checkpoint, disks, memory, together
 from app.hypervisor.attach import attach
 from app.hypervisor.driver import (
     AgentFacts,
@@ -23,6 +24,7 @@ from app.hypervisor.driver import (
     SavedFacts,
     SaveMethod,
     SwitchFacts,
+    TogetherFacts,
 )
 from app.hypervisor.findings import find_facts
 from app.hypervisor.guest import Guest
@@ -184,6 +186,14 @@ class QemuDriver:
         guest = self._guest(uuid)
         async with guest.lock:
             return await disks.switch_disks(guest, switches)
+
+    async def switch_together(self, switches: Mapping[str, Sequence[DiskSwitch]]) -> TogetherFacts:
+        guests = {uuid: self._guest(uuid) for uuid in sorted(switches)}
+        async with contextlib.AsyncExitStack() as stack:
+            # In the order of their uuids, so that two groups never wait for each other.
+            for guest in guests.values():
+                await stack.enter_async_context(guest.lock)
+            return await together.switch_together([(guest, switches[uuid]) for uuid, guest in guests.items()])
 
     async def active_disks(self, uuid: str) -> dict[str, Path]:
         guest = self._guest(uuid)

@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +32,7 @@ from app.hypervisor.driver import (
     SavedFacts,
     SaveMethod,
     SwitchFacts,
+    TogetherFacts,
 )
 from app.hypervisor.layout import sync_folder
 from app.hypervisor.memory_files import file_error
@@ -199,6 +200,10 @@ class SimulatedDriver:
         frozen = {switch.device: guest.disks[switch.device] for switch in switches}
         guest.disks |= {switch.device: switch.overlay for switch in switches}
         return SwitchFacts(stall=0.0, frozen=frozen)
+
+    async def switch_together(self, switches: Mapping[str, Sequence[DiskSwitch]]) -> TogetherFacts:
+        stalls = {uuid: (await self.switch_disks(uuid, wanted)).stall for uuid, wanted in sorted(switches.items())}
+        return TogetherFacts(spread=0.0, stalls=stalls)
 
     async def active_disks(self, uuid: str) -> dict[str, Path]:
         return dict(self._guest(uuid).disks)

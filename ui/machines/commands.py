@@ -9,7 +9,8 @@ from PySide6.QtGui import QGuiApplication
 from app.api import VM
 from ui.base.commands import ENABLED, Command, CommandState, Selection, disabled
 from ui.base.workspace import Workspace
-from ui.machines import power
+from ui.machines import power, templates
+from ui.machines.copy_vm import can_copy, copy
 from ui.machines.delete_vm import can_delete, delete
 from ui.machines.new_vm_wizard import can_make_vm, new_vm
 from ui.machines.properties import can_show_properties, show_properties
@@ -41,9 +42,26 @@ _POWER: Final = (
 )
 _OTHERS: Final = (
     ("new", "&New VM…", "plus", "Ctrl+N", new_vm, can_make_vm),
+    ("copy", "&Copy VM…", "copy", "", copy, can_copy),
+    (
+        "convert_to_template",
+        "Con&vert to Template…",
+        "template",
+        "",
+        templates.convert_to_template,
+        templates.can_convert_to_template,
+    ),
     ("delete", "&Delete VM…", "delete", "", delete, can_delete),
     ("properties", "P&roperties…", "settings", "Alt+Return", show_properties, can_show_properties),
     ("copy_uuid", "Copy &UUID", "copy", "", copy_uuid, can_copy_uuid),
+)
+#: id after "template."
+_TEMPLATES: Final = (
+    ("new_vm", "&New VM from Template…", "plus", "", new_vm, templates.can_make_from_template),
+    ("quick_create", "&Quick Create", "bolt", "", templates.quick_create, templates.can_quick_create),
+    ("copy", "&Copy Template…", "copy", "", copy, can_copy),
+    ("convert_to_vm", "Con&vert to VM", "vm", "", templates.convert_to_vm, templates.can_convert_to_vm),
+    ("delete", "&Delete Template…", "delete", "", delete, templates.can_delete_templates),
 )
 
 
@@ -51,7 +69,8 @@ def register(workspace: Workspace) -> None:
     """Register the commands of VMs. Deleting has no shortcut of its own: the tree binds Del to it."""
     workspace.commands.add(
         *(
-            Command(id=f"vm.{name}", title=title, icon=icon, shortcut=shortcut, run=run, state=state)
-            for name, title, icon, shortcut, run, state in (*_POWER, *_OTHERS)
+            Command(id=f"{family}.{name}", title=title, icon=icon, shortcut=shortcut, run=run, state=state)
+            for family, commands in (("vm", (*_POWER, *_OTHERS)), ("template", _TEMPLATES))
+            for name, title, icon, shortcut, run, state in commands
         )
     )

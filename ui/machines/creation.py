@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Protocol
 
-from app.api import NULL, SR, VDI, VM, ConnectionLost, Failure, Network, Ref, Task, VDICalls
+from app.api import NULL, SR, VDI, VM, ConnectionLost, Failure, Network, Ref, Task, VDICalls, VMCalls
 from app.client import Session
 from app.log import get
 from ui.machines.hardware import set_cpus, set_memory
@@ -45,18 +45,30 @@ class ImportedDisk:
     sr: Ref[SR]
 
 
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How the source's disks are copied; `sr` is for a full copy, the null reference for each disk's repository."""
+
+    full: bool = False
+    sr: Ref[SR] = NULL
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NewVM:
-    """All that the wizard asks; memory in bytes. `template_record` is what the template said when it was chosen."""
+    """All that the wizard asks; memory in bytes, None where the template's setting stays.
+
+    `template_record` is what the template or snapshot said when it was chosen.
+    """
 
     source: Source
     template: Ref[VM]
     template_record: VM
     name: str
     description: str
-    cpus: int
-    memory: int
-    bus: Bus
+    cpus: int | None = None
+    memory: int | None = None
+    bus: Bus | None = None
+    way: Way = Way()
     image: ImportedDisk | None = None
     iso: Ref[VDI] | None = None
     disks: Sequence[NewDisk] = ()
@@ -147,9 +159,14 @@ async def _create(session: Session, plan: NewVM, progress: Progress, undo: _Undo
         imported = await _import(session, plan.image, progress, undo)
         done = _IMPORT_SHARE
     steps = 3 + len(plan.disks)
+    if plan.way.full:
+        vm = await _copy(session, plan, progress, undo)
+        done = _IMPORT_SHARE
+    else:
+        progress.step("Making the VM", done)
+        vm = await _clone(session, plan, undo)
+    await _set_up(session, vm, plan)
     share = (1.0 - done) / steps
-    progress.step("Making the VM", done)
-    vm = await _clone(session, plan, undo)
     progress.step("Making its disks", done + share)
     await session.VM.provision(vm)
     if imported is not None:
@@ -175,19 +192,30 @@ async def _import(session: Session, image: ImportedDisk, progress: Progress, und
 
 
 async def _clone(session: Session, plan: NewVM, undo: _Undo) -> Ref[VM]:
-    """The VM with its settings. A clone of a template is a template until it is provisioned."""
     vm = await session.VM.clone(plan.template, plan.name)
     undo.push(f"the VM “{plan.name}”", lambda: session.VM.uninstall(vm, False))
+    return vm
+
+
+async def _copy(session: Session, plan: NewVM, progress: Progress, undo: _Undo) -> Ref[VM]:
+    progress.step("Copying the disks", 0.0)
+    started = session.start(VMCalls.copy, plan.template, plan.name, plan.way.sr)
+    vm: Ref[VM] = Ref(await progress.follow(started, 0.0, _IMPORT_SHARE))
+    undo.push(f"the VM “{plan.name}”", lambda: session.VM.uninstall(vm, False))
+    return vm
+
+
+async def _set_up(session: Session, vm: Ref[VM], plan: NewVM) -> None:
+    """Give it its settings. A copy of a template is a template until it is provisioned."""
     record = plan.template_record
     if plan.description != record.name_description:
         await session.set(VM, vm, name_description=plan.description)
-    if plan.cpus != record.VCPUs_at_startup or plan.cpus != record.VCPUs_max:
+    if plan.cpus is not None and (plan.cpus != record.VCPUs_at_startup or plan.cpus != record.VCPUs_max):
         await set_cpus(session, vm, plan.cpus, record.VCPUs_max)
-    if plan.memory != record.memory_static_max:
+    if plan.memory is not None and plan.memory != record.memory_static_max:
         await set_memory(session, vm, plan.memory)
-    if plan.bus != record.platform.get("disk-bus"):
+    if plan.bus is not None and plan.bus != record.platform.get("disk-bus"):
         await session.set(VM, vm, platform={**record.platform, "disk-bus": plan.bus})
-    return vm
 
 
 async def _add_disk(session: Session, vm: Ref[VM], disk: NewDisk, undo: _Undo, *, bootable: bool) -> None:

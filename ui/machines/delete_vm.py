@@ -15,7 +15,7 @@ from ui.base.sizes_and_dates import count, size
 from ui.base.text import tooltip
 from ui.base.workspace import Workspace
 from ui.machines.reasons import why_not
-from ui.machines.states import Chosen, is_machine
+from ui.machines.states import Chosen, is_machine, is_template
 from ui.machines.together import able, report, run_each
 
 #: so many names fit in a sentence
@@ -38,11 +38,7 @@ class Doomed:
 def deletable(cache: ObjectCache, selection: Selection) -> list[Chosen]:
     """The VMs and templates among what is chosen."""
     found = ((Ref[VM](ref), cache.get(VM, ref)) for cls, ref in selection if cls == "VM")
-    return [(ref, vm) for ref, vm in found if vm is not None and (is_machine(vm) or _is_template(vm))]
-
-
-def _is_template(vm: VM) -> bool:
-    return vm.is_a_template and not vm.is_a_snapshot
+    return [(ref, vm) for ref, vm in found if vm is not None and (is_machine(vm) or is_template(vm))]
 
 
 def can_delete(workspace: Workspace, selection: Selection) -> CommandState:
@@ -113,7 +109,7 @@ class DeleteDialog(ConsequenceDialog):
 
     def __init__(self, chosen: Sequence[Chosen], doomed: Doomed, parent: QWidget | None = None) -> None:
         what = f"“{chosen[0][1].name_label}”" if len(chosen) == 1 else count(len(chosen), "VM")
-        kind = "Template" if all(_is_template(vm) for _, vm in chosen) else "VM"
+        kind = "Template" if all(is_template(vm) for _, vm in chosen) else "VM"
         self._doomed = doomed
         self.snapshots = QCheckBox(f"Also delete {self._their()} {count(len(doomed.snapshots), 'snapshot')}")
         super().__init__(

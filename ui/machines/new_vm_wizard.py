@@ -71,6 +71,7 @@ class NewVmWizard(Wizard):
         self._suggest()
         self._summarise()
         self.resize(1000, 640)
+        self.source.entered()
 
     def plan(self) -> NewVM | None:
         """What the answers amount to; None while the source is incomplete."""
@@ -93,6 +94,7 @@ class NewVmWizard(Wizard):
             cpus=self.hardware.cpu_count(),
             memory=self.hardware.memory_bytes(),
             bus=self.disks.chosen_bus(),
+            way=self.disks.way(),
             image=image,
             iso=self.source.isos.iso() if kind == "iso" else None,
             disks=tuple(self.disks.new_disks(name)),
@@ -117,8 +119,7 @@ class NewVmWizard(Wizard):
             self.hardware.suggest(template[1].VCPUs_at_startup, template[1].memory_static_max)
         else:
             self.hardware.suggest(*_USUAL)
-        bus = template[1].platform.get("disk-bus", "") if template is not None else ""
-        self.disks.show_source(kind, self.source.image.virtual_size(), bus)
+        self.disks.show_source(kind, self.source.image.virtual_size(), template[1] if template is not None else None)
 
     def _summarise(self) -> None:
         plan = self.plan()
@@ -127,15 +128,16 @@ class NewVmWizard(Wizard):
         disks = self.disks.new_disks("")
         total = sum(disk.size for disk in disks) + self.source.image.virtual_size()
         kind = self.source.source()
-        given = kind in ("sample", "template", "image")
-        number = len(disks) + given
+        number = len(disks) + self.disks.given_count()
         said = count(number, "disk") + (f", {size(total)}" if total else "") if number else "None"
+        copied = "Full copy" if self.disks.way().full else "Fast clone"
         facts: list[Fact] = [
             ("From", self._from()),
             ("Name", self.name_page.words()[0]),
             ("CPU", count(self.hardware.cpu_count(), "virtual CPU")),
             ("Memory", size(self.hardware.memory_bytes())),
             ("Disks", said),
+            ("Copied", copied if kind == "template" else ""),
             ("Attached by", {"virtio": "virtio", "sata": "SATA", "ide": "IDE"}[self.disks.chosen_bus()]),
             ("Network", self.network.words()),
             ("MAC address", self.network.address() or ("automatic" if self.network.network() else "")),
@@ -148,6 +150,5 @@ class NewVmWizard(Wizard):
         if kind == "iso":
             return self.source.isos.chosen_name() or _SOURCES[kind]
         if kind == "template":
-            template = self.source.template()
-            return template[1].name_label if template is not None else _SOURCES[kind]
+            return self.source.full_name() or _SOURCES[kind]
         return _SOURCES[kind]

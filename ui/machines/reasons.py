@@ -20,7 +20,11 @@ _STATES: Final[Mapping[VMOperation, frozenset[VMPowerState]]] = {
     VMOperation.hard_reboot: frozenset({VMPowerState.Running, VMPowerState.Paused}),
     VMOperation.destroy: frozenset({VMPowerState.Halted, VMPowerState.Suspended}),
     VMOperation.changing_VCPUs: frozenset({VMPowerState.Halted}),
+    VMOperation.clone: frozenset({VMPowerState.Halted}),
+    VMOperation.copy: frozenset({VMPowerState.Halted}),
+    VMOperation.make_into_template: frozenset({VMPowerState.Halted}),
 }
+_COPY_ELSE: Final = "shut it down first, or make a VM from a snapshot of it"
 _INSTEAD: Final[Mapping[tuple[VMOperation, VMPowerState], str]] = {
     (VMOperation.start, VMPowerState.Running): "It is running already.",
     (VMOperation.start, VMPowerState.Suspended): "It is suspended: resume it instead.",
@@ -36,6 +40,12 @@ _INSTEAD: Final[Mapping[tuple[VMOperation, VMPowerState], str]] = {
     (VMOperation.hard_shutdown, VMPowerState.Halted): "It is shut down already.",
     (VMOperation.destroy, VMPowerState.Running): "It is running: shut it down first.",
     (VMOperation.destroy, VMPowerState.Paused): "It is paused: shut it down first.",
+    (VMOperation.copy, VMPowerState.Running): f"It is running: {_COPY_ELSE}.",
+    (VMOperation.copy, VMPowerState.Paused): f"It is paused: {_COPY_ELSE}.",
+    (VMOperation.copy, VMPowerState.Suspended): f"It is suspended: {_COPY_ELSE}.",
+    (VMOperation.make_into_template, VMPowerState.Running): "It is running: shut it down first.",
+    (VMOperation.make_into_template, VMPowerState.Paused): "It is paused: shut it down first.",
+    (VMOperation.make_into_template, VMPowerState.Suspended): "It is suspended: resume it and shut it down first.",
 }
 
 

@@ -61,6 +61,16 @@ def is_machine(vm: VM) -> bool:
     return not (vm.is_a_template or vm.is_a_snapshot or vm.is_control_domain)
 
 
+def is_template(vm: VM) -> bool:
+    """Whether VMs are made from it: no VM, and no snapshot, which XenAPI calls a template too."""
+    return vm.is_a_template and not vm.is_a_snapshot
+
+
+def is_own_template(vm: VM) -> bool:
+    """A template that somebody made, not a built-in one."""
+    return is_template(vm) and not vm.is_default_template
+
+
 def machines(cache: ObjectCache, selection: Selection) -> list[Chosen]:
     """The VMs among what is chosen, in that order."""
     found = ((Ref[VM](ref), cache.get(VM, ref)) for cls, ref in selection if cls == "VM")

@@ -42,16 +42,28 @@ MENU_BAR: Final[Mapping[str, tuple[str, ...]]] = {
         "vm.snapshot",
         "vm.schedules",
         "-",
+        "vm.copy",
+        "vm.convert_to_template",
+        "-",
         "vm.copy_uuid",
         "tree.rename",
         "vm.delete",
         "vm.properties",
     ),
     "&Storage": ("sr.scan", "-", "vbd.insert", "vbd.eject"),
+    "&Templates": (
+        "template.new_vm",
+        "template.quick_create",
+        "-",
+        "template.copy",
+        "template.convert_to_vm",
+        "-",
+        "template.delete",
+    ),
     "&Help": ("help.about",),
 }
-_NEED_ENGINE: Final = ("&Pool", "&Server", "V&M", "&Storage")
-_PREFIXES: Final = {"&Pool": "pool.", "&Server": "host.", "V&M": "vm.", "&Storage": "sr."}
+_PREFIXES: Final = {"&Pool": "pool.", "&Server": "host.", "V&M": "vm.", "&Storage": "sr.", "&Templates": "template."}
+_NEED_ENGINE: Final = tuple(_PREFIXES)
 
 CONTEXT: Final[Mapping[str, tuple[str, ...]]] = {
     "pool": ("vm.new", "-", "pool.schedules", "-", "tree.rename", "pool.properties"),
@@ -71,12 +83,26 @@ CONTEXT: Final[Mapping[str, tuple[str, ...]]] = {
         "vm.snapshot",
         "vm.schedules",
         "-",
+        "vm.copy",
+        "vm.convert_to_template",
+        "-",
         "tree.rename",
         "vm.delete",
         "-",
         "vm.properties",
     ),
-    "template": ("vm.new", "-", "tree.rename", "vm.delete", "-", "vm.properties"),
+    "template": (
+        "template.new_vm",
+        "template.quick_create",
+        "-",
+        "template.copy",
+        "template.convert_to_vm",
+        "-",
+        "tree.rename",
+        "template.delete",
+        "-",
+        "vm.properties",
+    ),
     "SR": ("sr.scan", "-", "tree.rename", "sr.properties"),
 }
 

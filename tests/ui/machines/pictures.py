@@ -5,16 +5,18 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QEvent
 from PySide6.QtWidgets import QApplication, QDialog, QWidget
 
-from app.api import VMPowerState
-from tests.ui.machines.world import CHINESE_NAME, LONG_NAME, World, billing_db, make_world
+from app.api import SR, VMPowerState
+from tests.ui.machines.world import CHINESE_NAME, LONG_NAME, NOW, World, billing_db, make_world
 from ui.base import theme
 from ui.base.wizard import Wizard
+from ui.machines.copy_vm import CopyDialog
 from ui.machines.creation import Source
 from ui.machines.delete_vm import DeleteDialog, deletable, doomed
 from ui.machines.general_tab import GeneralTab
@@ -22,6 +24,7 @@ from ui.machines.new_vm_wizard import NewVmWizard
 from ui.machines.power import force_dialog
 from ui.machines.properties import PropertiesDialog
 from ui.machines.states import machines
+from ui.machines.templates import convert_dialog
 from ui.machines.together import Outcome, OutcomeDialog
 
 Shot = Callable[[World], QWidget]
@@ -61,6 +64,46 @@ def delete(world: World) -> QWidget:
     world.set(ref, power_state=VMPowerState.Halted)
     chosen = deletable(world.engine.cache, (("VM", ref),))
     return DeleteDialog(chosen, doomed(world.engine.cache, chosen))
+
+
+def copy(world: World) -> QWidget:
+    ref = billing_db(world)
+    world.set(ref, power_state=VMPowerState.Halted)
+    dialog = CopyDialog(world.engine.cache, world.vm(ref))
+    dialog.choice.full.setChecked(True)
+    return dialog
+
+
+def copy_tight(world: World) -> QWidget:
+    ref = billing_db(world, LONG_NAME)
+    world.engine.change(SR, world.sr, physical_utilisation=490 * 2**30)
+    dialog = CopyDialog(world.engine.cache, world.vm(ref))
+    world.set(ref, power_state=VMPowerState.Halted)
+    dialog.choice.show_source(world.vm(ref))
+    dialog.choice.full.setChecked(True)
+    return dialog
+
+
+def convert(world: World) -> QWidget:
+    ref = billing_db(world)
+    return convert_dialog(machines(world.engine.cache, (("VM", ref),)))
+
+
+def wizard_snapshots(world: World) -> QWidget:
+    ref = billing_db(world)
+    for name in ("Debian 13 base", "Windows Server 2025 with updates", CHINESE_NAME):
+        world.add_template(name)
+    for number in range(8):
+        world.add_snapshot(ref, f"Nightly {number}", NOW - timedelta(days=number), memory=number % 3 == 0)
+    return NewVmWizard(world.workspace, next(iter(sorted(world.vm(ref).snapshots))))
+
+
+def wizard_copy(world: World) -> QWidget:
+    wizard = wizard_snapshots(world)
+    assert isinstance(wizard, NewVmWizard)
+    wizard.disks.copying.full.setChecked(True)
+    wizard.go_to(3)
+    return wizard
 
 
 def force(world: World) -> QWidget:
@@ -116,6 +159,11 @@ SHOTS: dict[str, Shot] = {
     "general-halted": general_halted,
     "general-template": general_template,
     "delete": delete,
+    "copy": copy,
+    "copy-tight": copy_tight,
+    "convert": convert,
+    "wizard-snapshots": wizard_snapshots,
+    "wizard-copy": wizard_copy,
     "force": force,
     "properties": properties,
     "outcome": outcome,

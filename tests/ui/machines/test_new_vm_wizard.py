@@ -17,7 +17,7 @@ from tests.ui.machines.windows import open_dialogs, opened, until
 from tests.ui.machines.world import GIB, MIB, NOW, World
 from ui.base.dialogs import ErrorDialog
 from ui.machines.creation import Source
-from ui.machines.new_vm.name_page import unique_name
+from ui.machines.names import unique_name
 from ui.machines.new_vm_wizard import NewVmWizard
 
 ENTER = Qt.Key.Key_Return
@@ -356,7 +356,7 @@ async def test_a_snapshot_can_be_what_it_starts_from(world: World) -> None:
     wizard = await wizard_of(world, (("VM", snapshot),))
     assert wizard.source.source() == "template"
     assert (fact(wizard, "From"), fact(wizard, "CPU"), fact(wizard, "Memory")) == (
-        "Before",
+        "web1 › Before",
         "3 virtual CPUs",
         "1\u00a0GiB",
     )

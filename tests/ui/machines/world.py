@@ -108,7 +108,12 @@ class World:
         )
         ref: Ref[VM] = self.engine.put(snapshot)
         self.engine.change(VM, vm, snapshots=self.vm(vm).snapshots | {ref})
+        self.allow(ref)
         return ref
+
+    def add_template(self, name: str, **fields: Any) -> Ref[VM]:
+        """A template that somebody made."""
+        return self.add_vm(name, VMPowerState.Halted, is_a_template=True, **fields)
 
 
 def make_world(folder: Path) -> World:

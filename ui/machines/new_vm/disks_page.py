@@ -7,13 +7,15 @@ from typing import Final, cast
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QDoubleSpinBox, QHBoxLayout, QVBoxLayout, QWidget
 
-from app.api import SR, Ref
+from app.api import SR, VM, Ref
 from ui.base.dialogs import GAP, label
 from ui.base.sizes_and_dates import size
 from ui.base.wizard import WizardPage
 from ui.base.workspace import Workspace
-from ui.machines.creation import Bus, NewDisk, Source
-from ui.machines.new_vm.repositories import RepositoryChoice, disk_repositories
+from ui.machines.copy_choice import CopyChoice
+from ui.machines.creation import Bus, NewDisk, Source, Way
+from ui.machines.repositories import RepositoryChoice, disk_repositories
+from ui.models.chain import disks_of
 from ui.widgets.buttons import Segmented, button, icon_button
 
 GIB: Final = 1024**3
@@ -79,18 +81,20 @@ class DisksPage(WizardPage):
         super().__init__("Disks", "Which disks does it get?", "Disks take space only as the guest fills them.")
         self._workspace = workspace
         self._source: Source = "sample"
+        self._template_disks = 0
         self._bus_chosen = False
         self.rows: list[DiskRow] = []
         self.given = label("")
         self.given.setWordWrap(True)
         self.image_where = RepositoryChoice(workspace.cache, "Storage of the imported disk")
+        self.copying = CopyChoice(workspace.cache)
         self.add = button("Add a disk", "plus")
         self.bus = Segmented([("virtio", "virtio"), ("sata", "SATA"), ("ide", "IDE")], "How disks are attached")
         self.hint = label("", "secondary")
         self.hint.setWordWrap(True)
         self._list = QVBoxLayout()
         self._list.setSpacing(GAP)
-        for widget in (self.given, self.image_where):
+        for widget in (self.given, self.image_where, self.copying):
             self.content.addWidget(widget)
         self.content.addLayout(self._list)
         line = QHBoxLayout()
@@ -108,13 +112,19 @@ class DisksPage(WizardPage):
         self.add.clicked.connect(self.add_disk)
         self.bus.chosen.connect(self._choose_bus)
         self.image_where.currentIndexChanged.connect(self.changed)
+        self.copying.changed.connect(self.changed)
         self.show_source("sample", 0)
 
-    def show_source(self, source: Source, image_size: int, template_bus: str = "") -> None:
+    def show_source(self, source: Source, image_size: int, template: VM | None = None) -> None:
         """Fit the page to the source; new disks that were added stay."""
+        template_bus = template.platform.get("disk-bus", "") if template is not None else ""
+        self._template_disks = len(disks_of(self._workspace.cache, template)) if template is not None else 0
+        self.copying.setVisible(source == "template")
+        if source == "template" and template is not None:
+            self.copying.show_source(template)
         before, self._source = self._source, source
         self.given.setText(_given(source, image_size))
-        self.given.setVisible(source != "iso")
+        self.given.setVisible(source in ("sample", "image"))
         self.image_where.setVisible(source == "image")
         if source == "iso" and not self.rows:
             self.add_disk()
@@ -137,7 +147,7 @@ class DisksPage(WizardPage):
 
     def new_disks(self, name: str) -> list[NewDisk]:
         """The new disks of a VM called `name`."""
-        first = self._given_count()
+        first = self.given_count()
         return [
             NewDisk(f"{name} disk {first + number}", row.octets(), row.where.ref())
             for number, row in enumerate(self.rows)
@@ -147,21 +157,28 @@ class DisksPage(WizardPage):
         """Where the imported image goes."""
         return self.image_where.ref()
 
+    def way(self) -> Way:
+        """How the disks of a template or snapshot are copied."""
+        return self.copying.way() if self._source == "template" else Way()
+
+    def given_count(self) -> int:
+        """How many disks come with the source."""
+        return self._template_disks if self._source == "template" else 0 if self._source == "iso" else 1
+
     def chosen_bus(self) -> Bus:
         """How the disks are attached."""
         return cast("Bus", self.bus.current())
 
     def why_incomplete(self) -> str:
-        drives = self._given_count() + len(self.rows) + (1 if self._source in ("iso", "image") else 0)
+        if self._source == "template" and (impossible := self.copying.why_impossible()):
+            return impossible
+        drives = self.given_count() + len(self.rows) + (1 if self._source in ("iso", "image") else 0)
         places = _PLACES[self.bus.current()]
         if (self.rows or self._source == "image") and not disk_repositories(self._workspace.cache):
             return "There is no storage for disks."
         if drives > min(places, _MOST_DRIVES):
             return f"{self.bus.current().upper()} takes {places} drives at most, and this VM would have {drives}."
         return ""
-
-    def _given_count(self) -> int:
-        return 0 if self._source == "iso" else 1
 
     def _remove(self, row: DiskRow) -> None:
         self.rows.remove(row)
@@ -171,7 +188,7 @@ class DisksPage(WizardPage):
         (self.rows[-1].capacity if self.rows else self.add).setFocus()
 
     def _number(self) -> None:
-        for number, row in enumerate(self.rows, self._given_count()):
+        for number, row in enumerate(self.rows, self.given_count()):
             row.set_number(number)
         self.hint.setText(_HINTS[self.bus.current()])
         self.changed.emit()
@@ -186,4 +203,4 @@ def _given(source: Source, image_size: int) -> str:
         return "Disk 0 comes with the sample guest."
     if source == "image":
         return f"Disk 0 is a copy of the image{f', {size(image_size)}' if image_size else ''}. It goes to:"
-    return "The template's disks are copied."
+    return ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtWidgets import QCheckBox
 
+from app.api import VMPowerState
 from ui.base.dialogs import GAP, Consequence, ConsequenceList, label
 from ui.base.sizes_and_dates import count, size
 from ui.base.wizard import WizardPage
@@ -39,9 +40,14 @@ def steps_of(plan: NewVM) -> list[Consequence]:
     said: list[Consequence] = []
     if plan.image is not None:
         said.append(("import", f"{plan.image.path} is copied into a new disk; the file stays as it is."))
-    kinds = {"sample": "with the sample guest on its disk", "template": "as a copy of the template"}
+    snapshot = plan.template_record.is_a_snapshot
+    of = f"{'the snapshot' if snapshot else 'the template'} “{plan.template_record.name_label}”"
+    way = f"as a {'full copy' if plan.way.full else 'fast clone'} of {of}"
+    kinds = {"sample": "with the sample guest on its disk", "template": way}
     kind = kinds.get(plan.source, "")
     said.append(("vm", " ".join(filter(None, (f"“{plan.name}” is made", kind))) + "."))
+    if snapshot and plan.template_record.power_state is VMPowerState.Suspended:
+        said.append(("memory", "The memory that the snapshot keeps is not copied: the VM starts afresh."))
     if plan.disks:
         total = size(sum(disk.size for disk in plan.disks))
         said.append(("disk", f"{count(len(plan.disks), 'empty disk')} of {total} in all, filled as the guest writes."))

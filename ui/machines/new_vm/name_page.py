@@ -2,31 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 from PySide6.QtWidgets import QLineEdit, QPlainTextEdit
 
-from app.api import VM
-from app.client import ObjectCache
 from ui.base.dialogs import GAP, label
 from ui.base.wizard import WizardPage
 from ui.base.workspace import Workspace
-from ui.machines.states import is_machine
+from ui.machines.names import unique_name, vm_names
 from ui.widgets.notice import Notice
-
-
-def vm_names(cache: ObjectCache) -> set[str]:
-    """The names of all VMs, in small letters: two that differ in capitals only are one to most people."""
-    return {vm.name_label.casefold() for vm in cache.all(VM).values() if is_machine(vm)}
-
-
-def unique_name(base: str, taken: Collection[str]) -> str:
-    """`base`, or with a number behind it if that is taken (`taken` in small letters)."""
-    name, number = base, 1
-    while name.casefold() in taken:
-        number += 1
-        name = f"{base} ({number})"
-    return name
 
 
 class NamePage(WizardPage):

@@ -1,18 +1,18 @@
-"""What the new VM starts from: the sample guest, an ISO, a disk image, or a template."""
+"""What the new VM starts from: the sample guest, an ISO, a disk image, or a template or snapshot."""
 
 from __future__ import annotations
 
-from PySide6.QtWidgets import QComboBox, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QStackedWidget, QWidget
 
 from app.api import VM, Ref
 from app.client import Delta, ObjectCache
-from ui.base import icons
-from ui.base.dialogs import GAP, label
+from ui.base.dialogs import GAP
 from ui.base.wizard import WizardPage
 from ui.base.workspace import Workspace
 from ui.machines.creation import Source
 from ui.machines.new_vm.image_picker import ImagePicker
 from ui.machines.new_vm.iso_picker import IsoPicker
+from ui.machines.new_vm.template_picker import TemplatePicker
 from ui.widgets.cards import ChoiceCard
 
 #: the names of the built-in templates
@@ -30,16 +30,6 @@ def built_in(cache: ObjectCache, name: str) -> Template | None:
     return next(found, None)
 
 
-def own_templates(cache: ObjectCache) -> list[Template]:
-    """The templates that people made, by name."""
-    found = (
-        (ref, vm)
-        for ref, vm in cache.all(VM).items()
-        if vm.is_a_template and not vm.is_default_template and not vm.is_a_snapshot
-    )
-    return sorted(found, key=lambda item: item[1].name_label.casefold())
-
-
 class SourcePage(WizardPage):
     """Four cards, and the details of the chosen one below them."""
 
@@ -49,13 +39,13 @@ class SourcePage(WizardPage):
         self.cards: dict[Source, ChoiceCard] = {}
         self.isos = IsoPicker(workspace)
         self.image = ImagePicker(workspace)
-        self.templates = QComboBox()
+        self.templates = TemplatePicker(workspace, preselected)
         self._details = QStackedWidget()
         self._add_cards()
-        self._add_details(preselected)
+        self._add_details()
         self.isos.changed.connect(self.changed)
         self.image.changed.connect(self.changed)
-        self.templates.currentIndexChanged.connect(self.changed)
+        self.templates.changed.connect(self._templates_changed)
         self._choose(self._first(preselected))
 
     def source(self) -> Source:
@@ -66,21 +56,32 @@ class SourcePage(WizardPage):
         """The template that the VM is cloned from; None where it is gone."""
         cache = self._workspace.cache
         if self.source() == "template":
-            ref: Ref[VM] = Ref(self.templates.currentData() or "")
-            vm = cache.get(VM, ref)
-            return None if vm is None else (ref, vm)
+            ref = self.templates.chosen()
+            vm = None if ref is None else cache.get(VM, ref)
+            return None if ref is None or vm is None else (ref, vm)
         return built_in(cache, SAMPLE_GUEST if self.source() == "sample" else OTHER_MEDIA)
 
     def why_incomplete(self) -> str:
         if self.template() is None:
-            return "The template for this no longer exists."
+            chosen = self.source() == "template"
+            return "Choose a template or snapshot." if chosen else "The template for this no longer exists."
         if self.source() == "iso":
             return self.isos.why_incomplete()
         return self.image.why_incomplete() if self.source() == "image" else ""
 
+    def entered(self) -> None:
+        self.cards[self.source()].setFocus()
+
     def on_delta(self, delta: Delta) -> None:
         """Objects came, changed or went."""
         self.isos.on_delta(delta)
+        self.templates.on_delta(delta)
+
+    def full_name(self) -> str:
+        """The chosen template, or the snapshot with the VM it is of."""
+        ref = self.templates.chosen()
+        row = self.templates.model.items.get(ref) if ref is not None else None
+        return "" if row is None else row.full_name
 
     def suggested_name(self) -> str:
         """A first name for a VM from this source."""
@@ -91,13 +92,16 @@ class SourcePage(WizardPage):
         if self.source() == "image":
             return self.image.suggested_name() or "New VM"
         template = self.template()
-        return template[1].name_label if template is not None else "New VM"
+        if template is None:
+            return "New VM"
+        of = self._workspace.cache.get(VM, template[1].snapshot_of) if template[1].is_a_snapshot else None
+        return template[1].name_label if of is None else f"{of.name_label} ({template[1].name_label})"
 
     def _add_cards(self) -> None:
         self._add_card("sample", "play", "Sample guest", "Built in; boots in two seconds, for trying things out.")
         self._add_card("iso", "cd", "Install from an ISO", "An empty disk and the installer of an operating system.")
         self._add_card("image", "disk", "Existing disk image", "A qcow2, raw, VMDK, VHD or VHDX file, copied in.")
-        self._add_card("template", "template", "A template", "A copy of a VM that was made into a template.")
+        self._add_card("template", "template", "Template or snapshot", "A copy of either; the original stays.")
         for source, name in _NEEDS:
             if built_in(self._workspace.cache, name) is None:
                 self.cards[source].set_unavailable(f"The built-in template “{name}” is missing.")
@@ -108,19 +112,20 @@ class SourcePage(WizardPage):
         self.cards[source] = card
         self.content.addWidget(card)
 
-    def _add_details(self, preselected: str) -> None:
-        for ref, vm in own_templates(self._workspace.cache):
-            self.templates.addItem(icons.icon("template"), vm.name_label, ref)
-        chosen = self._workspace.cache.get(VM, preselected)
-        if chosen is not None and chosen.is_a_snapshot:
-            self.templates.addItem(icons.icon("snapshot"), chosen.name_label, preselected)
-        self.templates.setCurrentIndex(max(0, self.templates.findData(preselected)))
-        self.templates.setAccessibleName("Template")
-        self.cards["template"].setVisible(self.templates.count() > 0)
-        for widget in (QWidget(), self.isos, self.image, _below(self.templates)):
+    def _add_details(self) -> None:
+        self._show_card()
+        for widget in (QWidget(), self.isos, self.image, self.templates):
             self._details.addWidget(widget)
         self.content.addSpacing(GAP)
         self.content.addWidget(self._details, 1)
+
+    def _templates_changed(self) -> None:
+        self._show_card()
+        self.changed.emit()
+
+    def _show_card(self) -> None:
+        """Where there is no template and no snapshot, the way is not offered."""
+        self.cards["template"].setVisible(bool(self.templates.model.items) or self.cards["template"].isChecked())
 
     def _first(self, preselected: str) -> Source:
         chosen = self._workspace.cache.get(VM, preselected)
@@ -137,13 +142,3 @@ class SourcePage(WizardPage):
     def _chosen(self, source: Source) -> None:
         self._details.setCurrentIndex(list(self.cards).index(source))
         self.changed.emit()
-
-
-def _below(combo: QComboBox) -> QWidget:
-    made = QWidget()
-    rows = QVBoxLayout(made)
-    rows.setContentsMargins(0, 0, 0, 0)
-    rows.addWidget(label("Template", "quiet"))
-    rows.addWidget(combo)
-    rows.addStretch()
-    return made

@@ -6,7 +6,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QPaintEvent
 from PySide6.QtWidgets import QComboBox, QStyle, QStyleOptionComboBox, QStylePainter, QWidget
 
-from app.api import SR, Pool, Ref
+from app.api import NULL, SR, Pool, Ref
 from app.client import ObjectCache
 from ui.base import icons
 from ui.base.sizes_and_dates import size
@@ -38,13 +38,19 @@ def free_space(sr: SR) -> int | None:
 
 
 class RepositoryChoice(QComboBox):
-    """Chooses a repository for a disk; each entry says how much is free. Where that does not fit the name is shown."""
+    """Chooses a repository for a disk; each entry says how much is free. Where that does not fit the name is shown.
 
-    def __init__(self, cache: ObjectCache, name: str, parent: QWidget | None = None) -> None:
+    :param elsewhere: the words of a first entry that means no repository at all, as "Where each disk is now".
+    """
+
+    def __init__(self, cache: ObjectCache, name: str, elsewhere: str = "", parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setAccessibleName(name)
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.setMinimumContentsLength(16)
+        if elsewhere:
+            self.addItem(icons.icon("objects"), elsewhere, NULL)
+            self.setItemData(0, elsewhere, _NAME)
         for ref, sr in disk_repositories(cache):
             free = free_space(sr)
             words = sr.name_label if free is None else f"{sr.name_label} · {size(free)} free"
@@ -57,8 +63,12 @@ class RepositoryChoice(QComboBox):
         self.setToolTip(tooltip(self.currentText()))
 
     def ref(self) -> Ref[SR]:
-        """The chosen repository; the empty reference where there is none."""
+        """The chosen repository; the empty reference where there is none, the null one for `elsewhere`."""
         return Ref(self.currentData() or "")
+
+    def choose(self, ref: str) -> None:
+        """Choose a repository, if it is among them."""
+        self.setCurrentIndex(max(0, self.findData(ref)))
 
     def paintEvent(self, _event: QPaintEvent) -> None:
         option = QStyleOptionComboBox()

@@ -24,6 +24,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"stillframe: {error}", file=sys.stderr)
         return 1
     log.setup(config, options.debug)
+    if options.command == "serve":
+        from app.server.serve import main as serve
+
+        return serve(config)
     # Here and not above: commands without a window must not load Qt.
     from ui.application import run
 
@@ -44,6 +48,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.set_defaults(data_dir=None, debug=False)
     parser.add_argument("--version", action="version", version=f"stillframe {__version__}")
     commands = parser.add_subparsers(dest="command", title="commands", metavar="COMMAND")
+    commands.add_parser(
+        "serve",
+        parents=[common],
+        help="run the engine without a window",
+        description="Runs the engine and its schedules until it is told to end; windows and xe connect to it.",
+    )
     tour = commands.add_parser(
         "tour",
         parents=[common],

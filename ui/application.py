@@ -12,8 +12,10 @@ from PySide6.QtWidgets import QApplication
 
 from app import log
 from app.client import ObjectCache, Session, Watcher
+from app.client.transport import Transport
+from app.client.unix_transport import UnixTransport
 from app.config import Config
-from app.engine.engine import CannotOpen
+from app.engine.engine import CannotOpen, DataFolderInUse
 from app.engine.local import EngineThread, LocalTransport
 from ui.base import loop, theme
 from ui.base.dialogs import ErrorDialog, ask
@@ -30,11 +32,16 @@ MARK_FILE = "STILLFRAME_BENCH_MARK"
 
 
 class Desktop:
-    """Everything behind one window, opened and closed in order."""
+    """Everything behind one window, opened and closed in order.
+
+    :ivar attached: the engine is that of a service which owns the data folder, not our own.
+    """
 
     def __init__(self, config: Config, thread: EngineThread | None = None) -> None:
+        self._config = config
         self.settings = Settings(config.settings_file)
         self.thread = thread or EngineThread(config)
+        self.attached = False
         self.session: Session
         self.cache = ObjectCache()
         self.workspace: Workspace
@@ -43,9 +50,11 @@ class Desktop:
         self._closed = asyncio.Event()
 
     async def open(self) -> None:
-        """Open the engine, fill the cache, show nothing yet. :raise: what EngineThread.open raises."""
-        await self.thread.open()
-        self.session = await Session.open(LocalTransport(self.thread), originator="stillframe desktop")
+        """Open the engine, or find the one that has the data folder; fill the cache, show nothing yet.
+
+        :raise: what EngineThread.open raises; DataFolderInUse where the folder's owner does not answer.
+        """
+        self.session = await Session.open(await self._reach_engine(), originator="stillframe desktop")
         self._watcher = Watcher(self.session, self.cache, self._on_status)
         self.workspace = Workspace(self.session, self.cache, self.settings)
         self._watcher.start()
@@ -53,6 +62,16 @@ class Desktop:
         self.window = MainWindow(self.workspace)
         self.workspace.window = self.window
         self.window.close_requested.connect(self._closed.set)
+
+    async def _reach_engine(self) -> Transport:
+        try:
+            await self.thread.open()
+        except DataFolderInUse:
+            self.attached = self._config.engine_socket.is_socket()
+            if not self.attached:
+                raise
+            return UnixTransport(self._config.engine_socket)
+        return LocalTransport(self.thread)
 
     async def closed(self) -> None:
         """Wait until the user has closed the window."""

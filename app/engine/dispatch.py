@@ -73,6 +73,10 @@ class Dispatcher:
         function: Callable[..., Awaitable[Any]] = self._messages[name].function
         return function
 
+    def check_session(self, session: str) -> None:
+        """:raise Failure: SESSION_INVALID."""
+        self._sessions.check(session)
+
     def login(self, user: str, password: str, originator: str, *, private: bool) -> str:
         """Begin a session; a private channel of this machine needs no password.
 

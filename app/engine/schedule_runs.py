@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import msgspec
@@ -29,6 +29,8 @@ AT_ONCE: Final = 8
 """VMs of all schedules that are snapshotted at the same time (a host's disks gain nothing from more)."""
 LINES_KEPT: Final = 500
 """Lines of the log that are kept of each schedule."""
+GOES_ON_FOR: Final = timedelta(hours=2)
+"""A run that was interrupted goes on when the engine is back within this time."""
 SUCCEEDED: Final = "VMSS_SNAPSHOT_SUCCEEDED"
 FAILED: Final = "VMSS_SNAPSHOT_FAILED"
 
@@ -151,12 +153,22 @@ class Runner:
         self._tasks = tasks
         self._implementation = implementation
         self._limit = asyncio.Semaphore(AT_ONCE)
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """Begin with no more VMs."""
+        self._stopping.set()
 
     async def carry_out(self, line: Ref[VMSSRun], kind: Kind, visits: Sequence[Visit]) -> VMSSRunStatus:
-        """Do what the claimed line says and finish it. Never raises for a VM's sake."""
+        """Do what the claimed line says and finish it. Never raises for a VM's sake.
+
+        When the engine is told to stop meanwhile, the line stays `running`: the next engine goes on with the rest.
+        """
         vmss = self._context.store.get(VMSS, self._context.store.get(VMSSRun, line).VMSS)
         await asyncio.gather(*(self._visit(line, vmss, kind, visit) for visit in visits))
         crash_points.reach("schedule.visited")
+        if _without_result(self._context, self._context.store.get(VMSSRun, line)):
+            return VMSSRunStatus.running
         return finish(self._context, line)
 
     async def _visit(self, line: Ref[VMSSRun], vmss: VMSS, kind: Kind, visit: Visit) -> None:
@@ -164,10 +176,14 @@ class Runner:
             record(self._context, line, visit.vm, Result("skipped", visit.vm_name, reason=visit.skip))
             return
         async with self._limit:
+            if self._stopping.is_set():
+                return
             began = asyncio.get_running_loop().time()
             try:
                 snapshot = await self._snapshot(line, vmss, kind, visit)
             except Failure as failure:
+                if self._stopping.is_set() and failure.code == "TASK_CANCELLED":
+                    return
                 result = Result(
                     "failure", visit.vm_name, code=failure.code,
                     params=tuple(str(param) for param in failure.params), reason=str(failure),
@@ -270,23 +286,39 @@ def _post(context: Context, tx: Transaction, vmss: VMSS, name: str, priority: in
     context.leave_message(tx, message)
 
 
-def settle_interrupted(context: Context) -> None:
-    """After a kill: end the runs that it interrupted, by what is there. They are not run again. Safe to repeat."""
+def unfinished(context: Context) -> list[tuple[Ref[VMSSRun], list[Visit]]]:
+    """After a kill or a hand-over: the runs to go on with, and what is left of them. Safe to repeat.
+
+    What was done already is told by the snapshots themselves, so that no VM has its turn twice. A run that began too
+    long ago is ended instead.
+    """
+    left: list[tuple[Ref[VMSSRun], list[Visit]]] = []
     for line, run in list(context.store.all(VMSSRun).items()):
         if run.status is not VMSSRunStatus.running:
             continue
-        by_vm = {
-            vm.snapshot_of: vm
-            for vm in context.store.all(VM).values()
-            if vm.is_vmss_snapshot and vm.other_config.get(RUN_KEY) == run.uuid
-        }
-        for uuid, text in run.plan.items():
-            if uuid in run.results:
-                continue
-            planned = msgspec.json.decode(text, type=Planned)
-            record(context, line, planned.vm, _outcome_after_kill(planned, by_vm.get(Ref(planned.vm))))
-        log.info("a run that was interrupted has ended", run=run.uuid)
-        finish(context, line)
+        goes_on = run.VMSS in context.store.all(VMSS) and context.now() - run.started < GOES_ON_FOR
+        waiting = []
+        for planned, snapshot in _without_result(context, run):
+            if goes_on and snapshot is None:
+                waiting.append(Visit(planned.vm, planned.vm_name, planned.name, planned.skip, planned.deletes))
+            else:
+                record(context, line, planned.vm, _outcome_after_kill(planned, snapshot))
+        if waiting:
+            left.append((line, waiting))
+        else:
+            finish(context, line)
+    return left
+
+
+def _without_result(context: Context, run: VMSSRun) -> list[tuple[Planned, VM | None]]:
+    """What of a run's plan has no result, each with the snapshot that it made nevertheless."""
+    made = {
+        vm.snapshot_of: vm
+        for vm in context.store.all(VM).values()
+        if vm.is_vmss_snapshot and vm.other_config.get(RUN_KEY) == run.uuid
+    }
+    plans = (msgspec.json.decode(text, type=Planned) for uuid, text in run.plan.items() if uuid not in run.results)
+    return [(planned, made.get(Ref(planned.vm))) for planned in plans]
 
 
 def _outcome_after_kill(planned: Planned, snapshot: VM | None) -> Result:

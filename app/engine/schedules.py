@@ -13,13 +13,13 @@ from typing import Final
 
 from app.api import VMSS, Failure, Ref, VMSSRun, VMSSRunStatus
 from app.api.failure import not_allowed
-from app.engine.schedule_runs import Implementation, Runner, claim, forget_future, note, settle_interrupted
+from app.engine.schedule_runs import Implementation, Runner, claim, forget_future, note, unfinished
 from app.engine.schedule_state import dealt_with, members_of, protected_by, schedule_of, under_way
 from app.engine.tasks import Tasks
 from app.log import get
 from app.ops.context import Context
 from app.schedule.bell import Bell
-from app.schedule.plan import Plan, Run, Schedule, plan, run_for
+from app.schedule.plan import Kind, Plan, Run, Schedule, Visit, plan, run_for
 from app.schedule.recurrence import next_slots
 
 log = get(__name__)
@@ -38,12 +38,16 @@ class Schedules:
         self._bell = Bell(self.tick, context.now)
 
     def open(self) -> None:
-        """Settle what a kill interrupted and begin to watch the clock."""
-        settle_interrupted(self._context)
+        """Go on with what was interrupted and begin to watch the clock."""
+        for line, visits in unfinished(self._context):
+            record = self._context.store.get(VMSS, self._context.store.get(VMSSRun, line).VMSS)
+            log.info("a run goes on", schedule=record.name_label, vms=len(visits))
+            self._start(line, record.type.value, visits)
         self._bell.open()
 
     def stop(self) -> None:
-        """Stop watching the clock. Runs under way go on; wait for them with `idle`."""
+        """Stop watching the clock and begin nothing more; wait for what is under way with `idle`."""
+        self._runner.stop()
         self._bell.close()
 
     def ring(self) -> None:
@@ -79,7 +83,7 @@ class Schedules:
         members = members_of(self._context, record, protected_by(self._context, ref, record))
         run = run_for(schedule, members, now, now)
         line = claim(self._context, run, "manual")
-        return await asyncio.shield(self._start(line, schedule, run))
+        return await asyncio.shield(self._start(line, schedule.kind, run.visits))
 
     def _look_at(self, schedule: Schedule, record: VMSS) -> None:
         ref: Ref[VMSS] = Ref(schedule.ref)
@@ -103,13 +107,13 @@ class Schedules:
         if found.missed:
             self._note_missed(Ref(schedule.ref), found.missed, found.missed[-1])
         line = claim(self._context, run, "late" if run.late else "schedule", len(found.missed))
-        self._start(line, schedule, run)
+        self._start(line, schedule.kind, run.visits)
 
     def _note_missed(self, ref: Ref[VMSS], missed: Sequence[datetime], upto: datetime) -> None:
         note(self._context, ref, VMSSRunStatus.missed, "missed", upto, len(missed))
 
-    def _start(self, line: Ref[VMSSRun], schedule: Schedule, run: Run) -> asyncio.Task[VMSSRunStatus]:
-        work = asyncio.ensure_future(self._runner.carry_out(line, schedule.kind, run.visits))
+    def _start(self, line: Ref[VMSSRun], kind: Kind, visits: Sequence[Visit]) -> asyncio.Task[VMSSRunStatus]:
+        work = asyncio.ensure_future(self._runner.carry_out(line, kind, visits))
         self._runs.add(work)
         work.add_done_callback(self._runs.discard)
         return work

@@ -1,0 +1,98 @@
+"""The engine of another process of the same user, by JSON-RPC over its private unix socket."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+import msgspec
+
+from app.api import ConnectionLost, Failure
+from app.api.wire import plain, restored, result_type
+
+LOGIN: Final = "session.login_with_password"
+CONNECT_SECONDS: Final = 5.0
+_LOST: Final = (aiohttp.ClientError, OSError, asyncio.TimeoutError, msgspec.DecodeError)
+
+
+class UnixTransport:
+    """See `app.client.transport.Transport`. Survives a restart of the engine: it logs in again by itself."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._http: aiohttp.ClientSession | None = None
+        self._originator = ""
+        self._renewed: dict[str, str] = {}
+        self._number = 0
+
+    async def login(self, user: str, password: str, originator: str) -> str:
+        self._originator = originator
+        return str(await self._send(LOGIN, [user, password, "1.0", originator], str))
+
+    async def call(self, session: str, method: str, params: Sequence[Any]) -> Any:
+        wanted = result_type(method)
+        sent = [plain(param) for param in params]
+        try:
+            return await self._send(method, [self._renewed.get(session, session), *sent], wanted)
+        except Failure as failure:
+            if failure.code != "SESSION_INVALID" or method == "session.logout":
+                raise
+        # The engine was started anew. It refused before it did anything, so this is not a repetition.
+        self._renewed[session] = await self.login("", "", self._originator)
+        return await self._send(method, [self._renewed[session], *sent], wanted)
+
+    async def read_blob(self, session: str, blob: str) -> bytes:
+        return await self._get("/blob", session, blob)
+
+    async def screenshot(self, session: str, console: str) -> bytes:
+        return await self._get("/screenshot", session, console)
+
+    async def open_console(self, session: str, console: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        path = (await self._get("/console_socket", session, console)).decode()
+        try:
+            return await asyncio.open_unix_connection(path)
+        except OSError as error:
+            raise ConnectionLost(f"the console does not answer: {error}") from error
+
+    async def close(self) -> None:
+        http, self._http = self._http, None
+        if http is not None:
+            await http.close()
+
+    async def _send(self, method: str, params: Sequence[Any], wanted: Any) -> Any:
+        self._number += 1
+        body = msgspec.json.encode({"jsonrpc": "2.0", "method": method, "params": params, "id": self._number})
+        try:
+            async with self._client().post("http://engine/jsonrpc", data=body) as response:
+                reply = msgspec.json.decode(await response.read())
+        except _LOST as error:
+            raise ConnectionLost(f"the engine does not answer: {error}") from error
+        if not isinstance(reply, dict) or not ("result" in reply or "error" in reply):
+            raise ConnectionLost("the engine gave an answer that is none")
+        if "error" in reply:
+            raise Failure(reply["error"]["message"], *reply["error"]["data"])
+        return restored(reply["result"], wanted)
+
+    async def _get(self, path: str, session: str, ref: str) -> bytes:
+        query = {"session_id": self._renewed.get(session, session), "ref": ref}
+        try:
+            async with self._client().get(f"http://engine{path}", params=query) as response:
+                content = await response.read()
+                if response.status == 422:
+                    raise Failure(*json.loads(content))
+                response.raise_for_status()
+                return content
+        except _LOST as error:
+            raise ConnectionLost(f"the engine does not answer: {error}") from error
+
+    def _client(self) -> aiohttp.ClientSession:
+        if self._http is None:
+            # Of one time-out only: event.from waits as long as it is told to.
+            limits = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
+            connector = aiohttp.UnixConnector(path=str(self._path), limit=0)
+            self._http = aiohttp.ClientSession(connector=connector, timeout=limits)
+        return self._http

@@ -32,6 +32,7 @@ libwayland-cursor0
 fonts-dejavu-core
 "
 packages_test="
+e2fsprogs
 git
 nasm
 procps

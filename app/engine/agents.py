@@ -107,12 +107,13 @@ def _system(facts: AgentFacts) -> dict[str, str]:
     """`os_version` as XenServer's guest tools fill it."""
     found = facts.system
     major, _, minor = found.get("version", "").partition(".")
+    uname = found.get("uname", "")  # only Linux has it
     told = {
-        "name": found.get("name", ""),
+        "name": found.get("name") or " ".join(["Linux", uname] if uname else []),
         "distro": found.get("distro", ""),
         "major": major,
         "minor": minor,
-        "uname": found.get("uname", ""),
+        "uname": uname,
         "hostname": found.get("hostname", ""),
     }
     return {key: value for key, value in told.items() if value}

@@ -5,7 +5,7 @@ Ask `available()` first and skip the test with the reason it gives. Machines nee
 In the guest, once started: the file system labelled `stillframe` is mounted on /data, the line
 `stillframe-linux ready kernel=… data=…` goes to COM1, then /autorun runs there, and after it a root shell; the screen
 has one from the start. The power button shuts down cleanly (`stillframe-linux bye`). With `agent=True` qemu-ga
-answers on the virtio-serial port org.qemu.guest_agent.0.
+answers on the virtio-serial port org.qemu.guest_agent.0. A network card, if there is one, has the address ADDRESS.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ MIB = 1 << 20
 LABEL = "stillframe"
 COMMAND_LINE = "console=tty0 console=ttyS0,115200 panic=-1 loglevel=4"
 MEMORY_MIB = 256
+ADDRESS = "10.0.2.15"
 
 _HERE = Path(__file__).resolve().parent
 _KERNEL_PACKAGE = "linux-image-cloud-amd64"
@@ -285,6 +286,8 @@ for port in /sys/class/virtio-ports/*; do
   [ -s $port/name ] && ln -sf ../${{port##*/}} /dev/virtio-ports/$(cat $port/name)
 done
 acpid
+hostname stillframe-linux
+[ -e /sys/class/net/eth0 ] && ifconfig eth0 {ADDRESS} netmask 255.255.255.0
 for try in 1 2 3 4 5 6 7 8; do
   disk=$(findfs LABEL={LABEL} 2>/dev/null) && break
   sleep 0.25
@@ -307,5 +310,6 @@ sync
 umount /data 2>/dev/null || mount -o remount,ro /data 2>/dev/null
 echo "stillframe-linux bye" >/dev/ttyS0
 """,
+    "etc/os-release": 'ID=stillframe\nPRETTY_NAME="Stillframe test Linux 1"\nVERSION_ID="1.0"\n',
     "etc/acpi/PWRF/00000080": "#!/bin/sh\npoweroff\n",
 }

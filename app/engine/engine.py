@@ -29,6 +29,7 @@ from app.hypervisor.qemu import QemuDriver
 from app.log import get
 from app.ops.context import Clock, Context, utc_now
 from app.ops.device_ops import VBDOps, VIFOps
+from app.ops.health_ops import SRHealthOps, VMHealthOps
 from app.ops.locking import refresh_all
 from app.ops.readiness import VMReadinessOps
 from app.ops.screenshots import blob_path, sweep
@@ -249,6 +250,8 @@ def _dispatcher(context: Context, tasks: Tasks, schedules: Schedules) -> Dispatc
         VMCreateOps,
         VMLockOps,
         VMReadinessOps,
+        VMHealthOps,
+        SRHealthOps,
         VDIOps,
         SROps,
         VBDOps,

@@ -27,6 +27,7 @@ from app.api import (
 from app.api.types import is_null
 from app.log import get
 from app.ops.context import Context, Operations
+from app.ops.disks import Reader
 from app.ops.images import discarding, release_all
 from app.ops.locking import operation, refresh_vdi, refresh_vm
 from app.ops.power_state import drop_memory_image, mark_down
@@ -113,7 +114,7 @@ def _take_out(context: Context, tx: Transaction, doomed: Sequence[Ref[VM]], *, w
         record = tx.get(VM, vm)
         removal.relatives |= {record.snapshot_of, record.parent, *record.children, *record.snapshots}
         removal.pictures += drop_blobs(context, tx, record)
-        removal.owned += _owned_disks(tx, vm)
+        removal.owned += owned_disks(tx, vm)
         removal.images += drop_memory_image(context, tx, vm)
         _remove_records(tx, vm)
     if with_disks:
@@ -141,13 +142,13 @@ async def forget(context: Context, entry: Entry) -> None:
         log.warning("what is left of a guest goes at the next start", entry=entry.id, error=str(failure))
 
 
-def _owned_disks(tx: Transaction, vm: str) -> list[str]:
+def owned_disks(reader: Reader, vm: str) -> list[str]:
     """The disks that go with the VM: its own, and held by nothing else."""
     found: list[str] = []
-    for vbd_ref in tx.get(VM, vm).VBDs:
-        vbd = tx.get(VBD, vbd_ref)
+    for vbd_ref in reader.get(VM, vm).VBDs:
+        vbd = reader.get(VBD, vbd_ref)
         if vbd.type is VBDType.Disk and "owner" in vbd.other_config and not is_null(vbd.VDI):
-            vdi = tx.get(VDI, vbd.VDI)
+            vdi = reader.get(VDI, vbd.VDI)
             if vdi.VBDs == {vbd_ref}:
                 found.append(vbd.VDI)
     return found

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 UNDER_WAY = {
     "SR.coalesce",
-    "SR.get_chain_health",
     "SR.get_pending_merges",
     "VM.checkpoint",
-    "VM.get_chain_health",
     "VM.revert_group",
     "VM.snapshot_group",
 }

@@ -11,7 +11,9 @@ from pathlib import Path
 from PySide6.QtWidgets import QApplication
 
 from app import log
+from app.api import VMSS
 from app.client import ObjectCache, Session, Watcher
+from app.client.service import Service, ServiceError
 from app.client.transport import Transport
 from app.client.unix_transport import UnixTransport
 from app.config import Config
@@ -78,13 +80,35 @@ class Desktop:
         await self._closed.wait()
 
     async def close(self) -> None:
-        """Let go of everything in order. Guests run on."""
+        """Let go of everything in order. Guests run on, and schedules where they are to be kept running."""
+        keeps_running = self._keeps_running()
         self.window.hide()
         await self.workspace.close()
         await self._watcher.close()
         await self.session.close()
         await self.thread.close()
         self.settings.sync()
+        if keeps_running:
+            await self._hand_over()
+
+    def _keeps_running(self) -> bool:
+        """Whether somebody has to go on with the schedules once our own engine is closed."""
+        enabled = any(schedule.enabled for schedule in self.cache.all(VMSS).values())
+        return enabled and not self.attached and self.settings.keep_running
+
+    async def _hand_over(self) -> None:
+        try:
+            await Service(self._config).start()
+        except ServiceError as error:
+            logger.error("the schedules are not kept running", error=str(error))
+            await ask(
+                ErrorDialog(
+                    "The schedules are not running",
+                    f"Stillframe could not start its background service. {error}",
+                    "They run again when you open Stillframe, which then tells what was missed.",
+                    "",
+                )
+            )
 
     def _on_status(self, status: str) -> None:
         self.workspace.status_changed.emit(status)

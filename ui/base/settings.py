@@ -14,6 +14,7 @@ from ui.base.theme import Theme
 Value = TypeVar("Value", bool, int, float, str)
 
 _PRIVATE = 0o600
+KEEP_RUNNING = "schedules/keep-running"
 
 
 class Settings(QObject):
@@ -75,6 +76,11 @@ class Settings(QObject):
         """Write to the file now. False: it could not be written, and the settings last as long as the program."""
         self._file.sync()
         return self._file.status() == QSettings.Status.NoError
+
+    @property
+    def keep_running(self) -> bool:
+        """Whether schedules go on when the window is closed."""
+        return self.get(KEEP_RUNNING, False)
 
     @property
     def theme(self) -> Theme:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 
 from app.api import VM, Failure, Ref, VMOperation, VMPowerState
@@ -50,6 +51,17 @@ def on_event(context: Context, event: GuestEvent) -> None:
         log.error("a guest's change could not be recorded", vm=record.uuid, error=str(failure))
         context.store.publish(VM, vm, power_state=now)
     refresh_vm(context, vm)
+    if event.kind == "stopped":
+        context.in_background(asyncio.ensure_future(_settle(context, vm)))
+
+
+async def _settle(context: Context, vm: Ref[VM]) -> None:
+    """What could not be asked of a dying guest can be told from its absence: settle it once the operation ended."""
+    try:
+        async with context.alone_with(vm):
+            pass
+    except Failure as failure:
+        log.error("what a guest's end interrupted is still unsettled", vm=vm, error=str(failure))
 
 
 async def reconcile(context: Context) -> None:

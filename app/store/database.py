@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from sqlalchemy import (
     Column,
     Connection,
     Engine,
+    Insert,
     MetaData,
     Table,
     Text,
@@ -50,11 +52,7 @@ class Database:
         self._path = path
         self._backups = backups or (path.parent if path is not None else None)
         self.reserve = Reserve(path.with_name(f"{path.name}.reserve") if path is not None else None)
-        self._metadata = MetaData()
-        self._tables = make_tables(self._metadata)
-        self._facts = Table("_facts", self._metadata, Column("name", Text, primary_key=True), Column("value", Text))
-        # Built once: SQLAlchemy compiles a statement object's SQL once, and a VM has ninety columns.
-        self._inserts = {name: insert(table).prefix_with("OR REPLACE") for name, table in self._tables.items()}
+        self._metadata, self._tables, self._facts, self._inserts = _schema()
         self._engine = _connect(path)
         try:
             self._upgrade()
@@ -194,6 +192,18 @@ class Database:
                     _, _, table_name, column = addition
                     operations.add_column(table_name, Column(column.name, column.type, nullable=True))
             self._note_schema(connection)
+
+
+@cache
+def _schema() -> tuple[MetaData, Mapping[str, Table], Table, Mapping[str, Insert]]:
+    """All tables, those of the vocabulary by class name, the one of facts, and the inserts: built once a process.
+
+    SQLAlchemy compiles a statement object's SQL once for each file, and a VM has ninety columns.
+    """
+    metadata = MetaData()
+    tables = make_tables(metadata)
+    facts = Table("_facts", metadata, Column("name", Text, primary_key=True), Column("value", Text))
+    return metadata, tables, facts, {name: insert(table).prefix_with("OR REPLACE") for name, table in tables.items()}
 
 
 def _columns(connection: Connection) -> dict[str, set[str]]:

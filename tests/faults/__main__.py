@@ -1,71 +1,101 @@
-"""`python -m tests.faults [--jobs N] [--list] [SCENARIO[@POINT]…]`: kill each operation at every point it passes.
+"""`python -m tests.faults [--kill engine|qemu|both] [--long N] [CUT…]`: kill operations at every point they pass.
 
+Without `--kill` the engine, QEMU and both at once are killed in turn. `--long N` makes N random cuts instead: at a
+point, some microseconds after one, or at any moment; `--seed` repeats them. A CUT is a scenario, or one cut as a
+failure names it.
 The last line reads `N passed, N failed`; the exit status is 0 if none failed.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
+import random
 import sys
-import tempfile
-import traceback
+from collections.abc import Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from itertools import islice
 from pathlib import Path
 
+from tests.faults.arming import Cut, read_cut
+from tests.faults.plan import VICTIMS, every_point, random_cuts
+from tests.faults.pool import Pool, workshops
+from tests.faults.report import Report
 from tests.faults.scenarios import SCENARIOS
-from tests.faults.sweep import find_accelerators, kill_at, points_of
+from tests.faults.workshop import Course, Outcome
+
+AHEAD = 4
+"""Cuts handed out before the oldest is done, for each job."""
 
 
-async def main() -> int:
+def main() -> int:
     """Run the sweep."""
-    arguments = _arguments()
-    with tempfile.TemporaryDirectory() as name:
-        findings = await find_accelerators(Path(name))
-        limit = asyncio.Semaphore(arguments.jobs)
-        asked = arguments.scenario or list(SCENARIOS)
-        groups = await asyncio.gather(*(_points(scenario, findings, limit) for scenario in asked))
-        wanted = [(name, point) for name, points in groups for point in points or ()]
-        if arguments.list:
-            print("\n".join(f"{name}@{point}" for name, point in wanted))
+    asked = _arguments()
+    seed = asked.seed if asked.seed is not None else random.randrange(1 << 32)
+    report = Report(seed if asked.long else None)
+    exact = [read_cut(text) for text in asked.cut if text not in SCENARIOS]
+    names = [text for text in asked.cut if text in SCENARIOS] or ([] if exact else list(SCENARIOS))
+    with workshops(asked.jobs) as pool:
+        courses = _courses(pool, names, report)
+        victims = [asked.kill] if asked.kill else list(VICTIMS)
+        if asked.long:
+            cuts: Iterable[Cut] = random_cuts(courses, asked.long, seed, asked.guests)
+        else:
+            cuts = [*exact, *every_point(courses, victims)]
+        if asked.list:
+            print("\n".join(map(str, cuts)))
             return 0
-        results = await asyncio.gather(*(_one(name, point, findings, limit) for name, point in wanted))
-    failed = results.count(False) + sum(1 for _, points in groups if points is None)
-    print(f"{results.count(True)} passed, {failed} failed")
-    return 1 if failed else 0
+        for number, outcome in enumerate(_made(pool, cuts, asked.jobs * AHEAD), 1):
+            report.add(outcome)
+            _tell(outcome, number, quiet=bool(asked.long))
+    report.print(asked.report)
+    return 1 if report.failures else 0
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
-    parser.add_argument("scenario", nargs="*", help=", ".join(SCENARIOS))
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--list", action="store_true", help="name the points and kill nothing")
+    parser.add_argument("cut", nargs="*", help=f"a scenario ({', '.join(SCENARIOS)}) or a cut")
+    parser.add_argument("--kill", choices=VICTIMS, help="only this victim")
+    parser.add_argument("--long", type=int, metavar="N", default=0, help="make N random cuts")
+    parser.add_argument("--seed", type=int, help="of an earlier --long, to repeat it")
+    parser.add_argument(
+        "--guests", type=float, default=0.03, help="share of --long with real guests (default %(default)s)"
+    )
+    parser.add_argument("--jobs", type=int, default=2 * (os.cpu_count() or 1))
+    parser.add_argument("--report", type=Path, metavar="FILE", help="write the figures as JSON")
+    parser.add_argument("--list", action="store_true", help="name the cuts and make none")
     return parser.parse_args()
 
 
-async def _points(asked: str, findings: Path, limit: asyncio.Semaphore) -> tuple[str, list[str] | None]:
-    """The scenario's name and the points to kill it at; None if it fails without being killed."""
-    name, _, point = asked.partition("@")
-    if point:
-        return name, [point]
-    async with limit:
+def _courses(pool: Pool, names: list[str], report: Report) -> list[Course]:
+    found = []
+    for name, future in [(name, pool.course(name)) for name in names]:
         try:
-            return name, await points_of(name, findings)
-        except Exception:
-            print(f"FAILED {name}\n{traceback.format_exc()}", flush=True)
-            return name, None
+            found.append(future.result())
+        except Exception as error:
+            report.fail(name, str(error))
+    return found
 
 
-async def _one(scenario: str, point: str, findings: Path, limit: asyncio.Semaphore) -> bool:
-    async with limit:
-        try:
-            reached = await kill_at(scenario, point, findings)
-        except Exception:
-            print(f"FAILED {scenario}@{point}\n{traceback.format_exc()}", flush=True)
-            return False
-        print(f"passed {scenario}@{point}{'' if reached else ' (not reached)'}", flush=True)
-        return True
+def _made(pool: Pool, cuts: Iterable[Cut], ahead: int) -> Iterable[Outcome]:
+    """The outcomes, as they come in."""
+    waiting, left = set[Future[Outcome]](), iter(cuts)
+    while True:
+        waiting |= {pool.cut(cut) for cut in islice(left, ahead - len(waiting))}
+        if not waiting:
+            return
+        done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+        for future in done:
+            yield future.result()
+
+
+def _tell(outcome: Outcome, number: int, *, quiet: bool) -> None:
+    if quiet:
+        if number % 100 == 0:
+            print(f"{number} cuts made", flush=True)
+    elif not outcome.problem:
+        print(f"passed {outcome.cut}{'' if outcome.reached else ' (not reached)'}", flush=True)
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main()))
+    sys.exit(main())

@@ -1,21 +1,28 @@
-"""The points that matter most, of those that `python -m tests.faults` kills the engine at."""
+"""The cuts that matter most, of those that `python -m tests.faults` makes."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
 
 import pytest
 
+from tests.faults.arming import read_cut
+from tests.faults.pool import workshops
 from tests.faults.scenarios import SCENARIOS
-from tests.faults.sweep import find_accelerators, kill_at
+from tests.faults.workshop import Outcome
 
-POINTS = [
+CUTS = [
     "snapshot_halted@store.write:1",
+    "snapshot_halted@vm_snapshot.overlays_written:1",
     "snapshot_running@vm_snapshot.overlays_written:1",
+    "snapshot_running@vm_snapshot.overlays_written:1/qemu",
     "snapshot_running@vm_snapshot.switched:1",
-    "snapshot_running@store.written:1",
+    "snapshot_running@vm_snapshot.switched:1/both",
+    "revert_running@vm_revert.overlays_written:1/qemu",
     "revert_running@vm_revert.guest_stopped:1",
     "revert_halted@store.written:1",
+    "revert_halted@storage.image_trashed:1",
     "uninstall_vm@storage.image_trashed:3",
     "clone_vm@vm_clone.overlays_written:1",
     "recreate_vm@vm_recreate.overlays_written:1",
@@ -28,18 +35,23 @@ POINTS = [
     "start@vm_start.guest_started:1",
     "import_disk@storage.part_filled:1",
 ]
+JOBS = 2
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("facts")
+def made() -> Iterator[Mapping[str, Future[Outcome]]]:
+    with workshops(JOBS) as pool:
+        yield {text: pool.cut(read_cut(text)) for text in CUTS}
 
 
-@pytest.mark.parametrize("case", POINTS)
-async def test_what_is_left_after_a_kill_is_whole(case: str, cache: Path) -> None:
-    name, _, point = case.partition("@")
-    assert await kill_at(name, point, await find_accelerators(cache)), "the point was not reached"
+@pytest.mark.parametrize("text", CUTS)
+def test_what_is_left_after_a_kill_is_whole(text: str, made: Mapping[str, Future[Outcome]]) -> None:
+    outcome = made[text].result()
+    assert outcome.problem == ""
+    assert outcome.reached
 
 
-def test_every_scenario_is_named_for_what_it_does() -> None:
-    assert {case.partition("@")[0] for case in POINTS} < set(SCENARIOS)
+def test_every_cut_is_of_a_scenario_and_reads_as_it_is_written() -> None:
+    assert {read_cut(text).scenario for text in CUTS} < set(SCENARIOS)
+    for text in [*CUTS, "start+5us/qemu", "start@a.b:2+7us", "start@a.b:1/both"]:
+        assert str(read_cut(text)) == text

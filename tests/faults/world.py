@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 
 from app.api import VDI, VM, VMPowerState, classes
-from tests.engine.vm.guests import assert_tidy, content, disks_of, processes_of
+from tests.engine.vm.guests import assert_tidy, disks_of, processes_of
 from tests.support.engine import Bench
+from tests.support.qcow2_view import view
 
 _WITH_GUEST = (VMPowerState.Running, VMPowerState.Paused)
 _MEASURED = {
@@ -25,7 +26,12 @@ _MEASURED = {
 
 def contents(bench: Bench, vm: str) -> dict[str, str]:
     """Digests of the disks of a VM or snapshot that no guest writes to, by device number."""
-    return {device: content(bench.image(vm, device)) for device in sorted(disks_of(bench, vm))}
+    return {device: shown(bench.image(vm, device)) for device in sorted(disks_of(bench, vm))}
+
+
+def shown(image: Path) -> str:
+    """A digest of all that an image shows."""
+    return view(image).digest()
 
 
 def objects(bench: Bench) -> dict[str, dict[str, Any]]:
@@ -65,7 +71,8 @@ def assert_sound(bench: Bench, folder: Path) -> None:
         if vm.is_a_snapshot:
             assert vm.power_state is VMPowerState.Halted
             assert all(bench.store.get(VDI, vdi).is_a_snapshot for vdi in disks_of(bench, ref).values())
-    assert len(processes_of(folder)) == guests
+    # Looking through all processes takes longer than all else here.
+    assert len(processes_of(folder) if guests or (folder / "vm").exists() else []) == guests
     assert {path.name for path in (folder / "vm").glob("*")} <= uuids
     for vdi in bench.store.all(VDI).values():
         assert not vdi.missing

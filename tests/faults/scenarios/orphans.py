@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from app.api import VDI, VM, Ref, VDICalls, VMCalls
-from tests.engine.vm.guests import content, disks_of, go_on, images_of
+from tests.engine.vm.guests import disks_of, go_on, images_of
 from tests.faults.scenarios.base import Facts, Scenario, message, same_content, with_snapshots
-from tests.faults.world import contents
+from tests.faults.world import contents, shown
 from tests.support.engine import Bench
 
 
@@ -48,11 +48,11 @@ async def recreated_or_not(bench: Bench, facts: Facts) -> None:
 async def snapshot_destroyed_or_not(bench: Bench, facts: Facts) -> None:
     """Its disks are listed in any case, and show what they showed."""
     await same_content(bench, facts)
-    shown = facts["frozen"][facts["root"]]
+    expected = facts["frozen"][facts["root"]]
     known = [vdi for vdi in bench.store.all(VDI).values() if vdi.is_a_snapshot]
     files = bench.engine.context.files(bench.sr())
     assert len(known) == 4
-    assert set(shown.values()) <= {content(files.image_path(vdi.location)) for vdi in known}
+    assert set(expected.values()) <= {shown(files.image_path(vdi.location)) for vdi in known}
 
 
 async def orphan_deleted_or_not(bench: Bench, facts: Facts) -> None:

@@ -1,0 +1,64 @@
+"""What the forked child does: open an engine over the prepared folder, and act while it is watched or disturbed."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from app.api import VM, Failure, VMPowerState
+from tests.engine.vm.guests import PATIENCE, processes_of
+from tests.faults.arming import Cut, Recorder, Trap
+from tests.faults.scenarios import SCENARIOS, Facts
+from tests.faults.world import assert_sound
+from tests.support.engine import Bench, open_bench
+
+_SOON_OVER = {"keep_screenshot.<locals>.keep", "_settle"}
+"""Work of the engine that nobody waits for and that ends by itself; housekeeping and schedules have no end."""
+_WITH_GUEST = (VMPowerState.Running, VMPowerState.Paused)
+
+
+async def record(name: str, folder: Path, facts: Facts) -> dict[str, Any]:
+    """Act undisturbed; answer the points passed and the seconds it took."""
+    recorder = Recorder()
+    async with open_bench(folder, kill_guests=False) as bench:
+        recorder.begin()
+        await SCENARIOS[name].act(bench, facts)
+        return {"points": list(recorder.points), "seconds": recorder.seconds()}
+
+
+async def disturb(cut: Cut, folder: Path, facts: Facts) -> dict[str, Any]:
+    """Act with somebody dying on the way. If that is QEMU alone, this engine has to cope with it."""
+    trap = Trap(cut, lambda: processes_of(folder))
+    async with open_bench(folder, kill_guests=False) as bench:
+        trap.begin()
+        refused = ""
+        try:
+            await SCENARIOS[cut.scenario].act(bench, facts)
+        except Failure as failure:
+            if cut.victim != "qemu":
+                raise
+            refused = str(failure)
+        await trap.struck()
+        if trap.hit:
+            await _settled(bench, folder)
+            assert_sound(bench, folder)
+    return {"reached": trap.hit, "refused": refused}
+
+
+async def _settled(bench: Bench, folder: Path) -> None:
+    """Wait until the records know of every guest that is gone, and nothing is under way any more."""
+    async with asyncio.timeout(PATIENCE):
+        while not _agreed(bench, len(processes_of(folder))):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+
+
+def _agreed(bench: Bench, living: int) -> bool:
+    context, known = bench.engine.context, 0
+    for vm in bench.store.all(VM).values():
+        alive = context.driver.state(vm.uuid) != "absent"
+        known += alive
+        if not vm.is_a_snapshot and (vm.current_operations or alive != (vm.power_state in _WITH_GUEST)):
+            return False
+    running = {str(getattr(task.get_coro(), "__qualname__", "")) for task in context.background}
+    return known == living and not running & _SOON_OVER

@@ -1,0 +1,41 @@
+"""Looking at what a cut leaves: a new engine opens the folder, another opens it again and must find nothing to do."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from tests.faults.arming import Cut
+from tests.faults.deaths import check_after_death
+from tests.faults.scenarios import SCENARIOS, Facts
+from tests.faults.world import assert_sound, contents, difference, files, objects
+from tests.support.engine import Bench, open_bench
+
+
+async def check(cut: Cut, folder: Path, facts: Facts, *, reached: bool) -> float:
+    """Answer the seconds that the first opening took. :raise AssertionError: what is left is not right."""
+    began = time.perf_counter()
+    async with open_bench(folder, kill_guests=False) as bench:
+        recovery = time.perf_counter() - began
+        assert_sound(bench, folder)
+        _assert_frozen(bench, facts)
+        recovered, kept = objects(bench), files(folder)
+    async with open_bench(folder) as bench:
+        again = objects(bench)
+        assert again == recovered, f"opening again changed {difference(recovered, again)}"
+        assert files(folder) == kept
+        assert_sound(bench, folder)
+        if cut.victim == "engine" or not reached or not (folder / "vm").exists():
+            await SCENARIOS[cut.scenario].check(bench, facts)
+        else:
+            await check_after_death(bench, facts)
+        _assert_frozen(bench, facts)
+        assert_sound(bench, folder)
+    return recovery
+
+
+def _assert_frozen(bench: Bench, facts: Facts) -> None:
+    """A snapshot that is there shows what it showed, to the byte."""
+    for ref, expected in facts["frozen"].items():
+        if ref in bench.store.of_class("VM"):
+            assert contents(bench, ref) == expected

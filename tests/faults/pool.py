@@ -1,0 +1,63 @@
+"""Several workshops, each a process of its own that makes cut after cut."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.faults.arming import Cut
+from tests.faults.workshop import Course, Outcome, Workshop, find_accelerators, roomy_folder
+
+_workshops: list[Workshop] = []
+"""The one of this process, when it is a worker."""
+
+
+class Pool:
+    """Hands out courses and cuts."""
+
+    def __init__(self, executor: ProcessPoolExecutor) -> None:
+        self._executor = executor
+
+    def course(self, scenario: str) -> Future[Course]:
+        """See `Workshop.course`."""
+        return self._executor.submit(_course, scenario)
+
+    def cut(self, cut: Cut) -> Future[Outcome]:
+        """See `Workshop.cut`."""
+        return self._executor.submit(_cut, cut)
+
+
+@contextmanager
+def workshops(jobs: int) -> Iterator[Pool]:
+    """So many of them; their folders are gone afterwards."""
+    base = roomy_folder()
+    try:
+        with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+            findings = runner.run(find_accelerators(base))
+        # Started afresh and not forked: a workshop forks itself, and must have no threads.
+        spawn = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(jobs, spawn, _open, (base, findings)) as executor:
+            try:
+                yield Pool(executor)
+            finally:
+                executor.shutdown(cancel_futures=True)
+    finally:
+        shutil.rmtree(base)
+
+
+def _open(base: Path, findings: Path) -> None:
+    _workshops.append(Workshop(base / str(os.getpid()), findings))
+
+
+def _course(scenario: str) -> Course:
+    return _workshops[0].course(scenario)
+
+
+def _cut(cut: Cut) -> Outcome:
+    return _workshops[0].cut(cut)

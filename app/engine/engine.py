@@ -27,6 +27,7 @@ from app.engine.vmss_ops import VMScheduleOps, VMSSOps
 from app.hypervisor.driver import Driver, DriverError
 from app.hypervisor.qemu import QemuDriver
 from app.log import get
+from app.ops.coalescer import DELAY_SECONDS, CoalesceOps, Coalescer
 from app.ops.context import Clock, Context, utc_now
 from app.ops.device_ops import VBDOps, VIFOps
 from app.ops.health_ops import SRHealthOps, VMHealthOps
@@ -68,9 +69,18 @@ class DataFolderInUse(CannotOpen):
 class Engine:
     """One engine over one data folder. `open`, then `dispatcher.call`, then `close`; all in one event loop."""
 
-    def __init__(self, config: Config, driver: Driver | None = None, now: Clock = utc_now) -> None:
+    def __init__(
+        self,
+        config: Config,
+        driver: Driver | None = None,
+        now: Clock = utc_now,
+        *,
+        merge_delay: float | None = DELAY_SECONDS,
+    ) -> None:
+        """`merge_delay`: seconds from a deletion until its images are merged; None: only by SR.coalesce."""
         self._config = config
         self._now = now
+        self._merge_delay = merge_delay
         self._driver: Driver = driver or QemuDriver(config.data_dir, config.run_dir)
         self._lock: IO[str] | None = None
         self._store: Store | None = None
@@ -102,6 +112,7 @@ class Engine:
     async def close(self) -> None:
         """Finish or cancel what is under way and let go of the guests, which run on."""
         self.schedules.stop()
+        await self._coalescer.close()
         await self._tasks.close()
         await self.schedules.idle()
         await self._let_go()
@@ -161,7 +172,9 @@ class Engine:
         )
         self._tasks = Tasks(context)
         self.schedules = Schedules(context, self._tasks, lambda name: self.dispatcher.implementation(name))
-        self.dispatcher = _dispatcher(context, self._tasks, self.schedules)
+        context.start_task = self._tasks.begin
+        self._coalescer = Coalescer(context, self._merge_delay)
+        self.dispatcher = _dispatcher(context, self._tasks, self.schedules, self._coalescer)
         await self._driver.open(lambda event: on_event(context, event))
         states = await self._driver.attach_all()
         await recover(context)
@@ -177,6 +190,7 @@ class Engine:
         context.in_background(asyncio.ensure_future(self._find_facts()))
         context.in_background(asyncio.ensure_future(_housekeeping(context)))
         context.in_background(asyncio.ensure_future(watch_agents(context)))
+        self._coalescer.start()
         log.info("the engine is open", folder=str(config.data_dir), guests=len(states))
 
     def _empty_trash(self) -> None:
@@ -239,7 +253,7 @@ def _take_lock(config: Config) -> IO[str]:
     return lock
 
 
-def _dispatcher(context: Context, tasks: Tasks, schedules: Schedules) -> Dispatcher:
+def _dispatcher(context: Context, tasks: Tasks, schedules: Schedules, coalescer: Coalescer) -> Dispatcher:
     families = (
         VMPowerOps,
         VMSnapshotOps,
@@ -261,5 +275,10 @@ def _dispatcher(context: Context, tasks: Tasks, schedules: Schedules) -> Dispatc
         EventOps,
     )
     operations = [family(context) for family in families]
-    more: list[Calls] = [TaskOps(context, tasks), VMSSOps(context, schedules), VMScheduleOps(context, schedules)]
+    more: list[Calls] = [
+        TaskOps(context, tasks),
+        VMSSOps(context, schedules),
+        VMScheduleOps(context, schedules),
+        CoalesceOps(context, coalescer),
+    ]
     return Dispatcher(context.store, tasks, Sessions(context), [*operations, *more])

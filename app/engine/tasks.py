@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import Any, Final
 
@@ -36,7 +36,14 @@ class Tasks:
         self._handles: dict[str, TaskHandle] = {}
         self._running: set[asyncio.Task[Any]] = set()
 
-    def make(self, label: str, description: str = "", *, cancellable: bool = True) -> TaskHandle:
+    def make(
+        self,
+        label: str,
+        description: str = "",
+        *,
+        cancellable: bool = True,
+        other_config: Mapping[str, str] | None = None,
+    ) -> TaskHandle:
         """A new pending task."""
         record = Task(
             name_label=label,
@@ -44,6 +51,7 @@ class Tasks:
             created=self._context.now(),
             resident_on=self._context.host,
             allowed_operations=CAN_CANCEL if cancellable else frozenset(),
+            other_config=other_config or {},
         )
         with self._store.transaction() as tx:
             ref = tx.create(record)
@@ -55,6 +63,14 @@ class Tasks:
         running = asyncio.ensure_future(self._run_and_record(handle, work))
         self._running.add(running)
         running.add_done_callback(self._running.discard)
+
+    def begin(
+        self, label: str, work: Callable[[], Awaitable[Any]], *, description: str, other_config: Mapping[str, str]
+    ) -> TaskHandle:
+        """Do work of the engine's own as a task that clients see."""
+        handle = self.make(label, description, other_config=other_config)
+        self.start(handle, work)
+        return handle
 
     async def run(self, handle: TaskHandle, work: Callable[[], Awaitable[Any]]) -> Any:
         """Run the work for a synchronous call; the task goes when it ends. :raise Failure: what the work raised."""

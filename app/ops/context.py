@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, Protocol
 
 from app.api import SR, VM, Failure, Host, Message, MessageClass, Pool, Ref
 from app.api.failure import not_allowed, storage_failure
 from app.hypervisor.driver import Driver
 from app.log import get
+from app.ops.merging import Merging
+from app.ops.task import TaskHandle
 from app.storage.file_repository import FileRepository
 from app.storage.iso_repository import IsoRepository
 from app.storage.journal import Entry, Journal
@@ -22,6 +26,16 @@ Clock = Callable[[], datetime]
 Recovery = Callable[["Context", Entry], Awaitable[None]]
 """Completes or undoes an interrupted change from its journal entry, and ends the entry. Safe to repeat."""
 MESSAGES_KEPT = 10_000
+
+
+class StartTask(Protocol):
+    """Does work as a task of its own, which clients see; see `app.engine.tasks`."""
+
+    def __call__(
+        self, label: str, work: Callable[[], Awaitable[Any]], *, description: str, other_config: Mapping[str, str]
+    ) -> TaskHandle: ...
+
+
 log = get(__name__)
 
 
@@ -49,7 +63,10 @@ class Context:
     freezing: set[str] = field(default_factory=set)
     """Uuids of VMs whose file systems an operation of ours holds, or is about to."""
     background: set[asyncio.Task[None]] = field(default_factory=set)
+    merging: Merging = field(default_factory=Merging)
+    start_task: StartTask | None = None
     _locks: dict[str, asyncio.Lock] = field(default_factory=dict)
+    _users: Counter[str] = field(default_factory=Counter)
 
     def files(self, sr: str) -> FileRepository:
         """The repository of disk images behind an SR. :raise Failure: the SR holds no disk images."""
@@ -73,13 +90,44 @@ class Context:
 
         :raise Failure: an earlier change could not be completed or undone, and still cannot.
         """
-        lock = self._locks.setdefault(vm, asyncio.Lock())
-        async with lock:
-            for entry in self.unsettled.pop(vm, []):
-                await self.settle(vm, entry)
-            if vm in self.unsettled:
-                raise not_allowed("An earlier operation on this VM is still unsettled; see the log")
+        async with self._lock(vm):
+            await self.merging.give_way(self.store, vm)
+            await self._settle_all(vm)
             yield
+
+    @asynccontextmanager
+    async def alone_with_all(self, vms: Iterable[str]) -> AsyncIterator[None]:
+        """As `alone_with` for several VMs, for a merge: it stops no merge, and holds none of them while it waits.
+
+        :raise Failure: as `alone_with`.
+        """
+        wanted = sorted(set(vms))
+        while busy := next((vm for vm in wanted if self._users[vm]), None):
+            async with self._lock(busy):
+                pass
+        async with AsyncExitStack() as stack:
+            for vm in wanted:
+                await stack.enter_async_context(self._lock(vm))  # at once: nobody has it or waits for it
+            for vm in wanted:
+                await self._settle_all(vm)
+            yield
+
+    @asynccontextmanager
+    async def _lock(self, vm: str) -> AsyncIterator[None]:
+        self._users[vm] += 1
+        try:
+            async with self._locks.setdefault(vm, asyncio.Lock()):
+                yield
+        finally:
+            self._users[vm] -= 1
+
+    async def _settle_all(self, vm: str) -> None:
+        for entry in self.unsettled.pop(vm, []):
+            await self.settle(vm, entry)
+        for entry in self.merging.stuck_with(self.store, vm):
+            await self.recoveries[entry.op](self, entry)
+        if vm in self.unsettled or self.merging.stuck_with(self.store, vm):
+            raise not_allowed("An earlier operation on this VM is still unsettled; see the log")
 
     async def settle(self, vm: str, entry: Entry) -> None:
         """Complete or undo an interrupted change now, or remember that it has to be before the next one.

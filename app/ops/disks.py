@@ -125,13 +125,24 @@ def check_depth(context: Context, vdi: VDI) -> int:
     files = context.files(vdi.SR)
     with failures():
         depth = files.depth(vdi.location)
+        pending = _hidden_in(context, vdi) if depth >= CHAIN_LIMIT else 0
     if depth >= CHAIN_LIMIT:
-        raise storage_failure(
-            109,
-            "The snapshot chain is too long",
-            f"“{vdi.name_label}” has {depth} images in a row and {CHAIN_LIMIT} is the limit.",
-        )
+        fact = f"“{vdi.name_label}” has {depth} images in a row and {CHAIN_LIMIT} is the limit."
+        if pending:
+            are = "a merge is" if pending == 1 else f"{pending} merges are"
+            advice = f"Wait a little: {are} pending and will make it shorter. Or delete snapshots of it."
+        else:
+            advice = "Delete snapshots that you do not need any more; what they leave behind is merged by itself."
+        raise storage_failure(109, "The snapshot chain is too long", f"{fact} {advice}")
     return depth
+
+
+def _hidden_in(context: Context, vdi: VDI) -> int:
+    """How many images of the chain can be merged away."""
+    files = context.files(vdi.SR)
+    children = files.children_map()
+    hidden = {other.location for other in context.store.all(VDI).values() if other.SR == vdi.SR and not other.managed}
+    return sum(image in hidden and len(children.get(image, ())) == 1 for image in files.chain(vdi.location))
 
 
 def require_disk(context: Context, vdi: VDI, ref: str) -> None:

@@ -62,6 +62,9 @@ class VDIOps(Operations, VDICalls):
     async def destroy(self, vdi: Ref[VDI]) -> None:
         record = self.store.get(VDI, vdi)
         require_free(self.context, vdi, record)
+        await self.context.merging.leave_alone(record.SR)
+        record = self.store.get(VDI, vdi)
+        require_free(self.context, vdi, record)
         with discarding(self.context) as discard:
             with self.store.transaction() as tx:
                 tx.delete_all(VBD, record.VBDs)
@@ -163,9 +166,10 @@ async def _scan_isos(context: Context, sr: Ref[SR]) -> None:
 
 async def _scan_disks(context: Context, sr: Ref[SR]) -> None:
     files = context.files(sr)
-    mine = {ref: vdi for ref, vdi in context.store.all(VDI).items() if sr == vdi.SR and vdi.type is not VDIType.suspend}
     with failures():
         children = await asyncio.to_thread(files.children_map)
+    # Not before: a merge may have moved disks meanwhile.
+    mine = {ref: vdi for ref, vdi in context.store.all(VDI).items() if sr == vdi.SR and vdi.type is not VDIType.suspend}
     with discarding(context) as discard, context.store.transaction() as tx:
         for ref, vdi in mine.items():
             exists = files.exists(vdi.location)

@@ -37,6 +37,7 @@ class Entry:
         self._id = entry_id
         self._phase = phase
         self._facts = facts
+        self._ended = False
 
     def __repr__(self) -> str:
         return f"<Entry {self._op} {self._id} {self._phase}>"
@@ -61,6 +62,11 @@ class Entry:
         """All facts recorded so far; later ones replace earlier ones of the same name."""
         return self._facts
 
+    @property
+    def ended(self) -> bool:
+        """Whether `end` was called; what the entry says must not be acted on any more."""
+        return self._ended
+
     def record(self, phase: str, /, **facts: Json) -> None:
         """Record that *phase* is reached, adding *facts*; durable on return, unchanged if it fails.
 
@@ -79,6 +85,7 @@ class Entry:
         """
         try:
             self._path.unlink(missing_ok=True)
+            self._ended = True
             crash_points.reach("storage.journal_ended")
         except OSError as error:
             raise StorageError.from_os_error(error, "remove the journal entry", self._path) from error

@@ -77,6 +77,10 @@ class Bench:
         """Run a message as a task and answer its result."""
         return await wait_for(self.session, self.cache, await self.session.start(message, *args, **kw))
 
+    async def coalesce(self) -> None:
+        """Merge all that can be merged now."""
+        await self.session.SR.coalesce(self.sr())
+
     async def sample_vm(
         self, name: str = "sample", *, disks: int = 1, size: int = 8 << 20, nic: bool = False
     ) -> Ref[VM]:
@@ -117,10 +121,18 @@ class Bench:
 
 @asynccontextmanager
 async def open_bench(
-    data_dir: Path, driver: Driver | None = None, *, kill_guests: bool = True, now: Clock = utc_now
+    data_dir: Path,
+    driver: Driver | None = None,
+    *,
+    kill_guests: bool = True,
+    now: Clock = utc_now,
+    merge_delay: float | None = None,
 ) -> AsyncIterator[Bench]:
-    """Open an engine over `data_dir`; guests that still run are killed at the end unless told otherwise."""
-    engine = Engine(load(data_dir), driver, now)
+    """Open an engine over `data_dir`; guests that still run are killed at the end unless told otherwise.
+
+    Nothing is merged in the background unless there is a `merge_delay`: ask for it with SR.coalesce.
+    """
+    engine = Engine(load(data_dir), driver, now, merge_delay=merge_delay)
     await engine.open()
     session = await Session.open(DirectTransport(engine), originator="tests")
     cache = ObjectCache()

@@ -34,6 +34,10 @@ CUTS = [
     "resume@vm_resume.recorded:1",
     "start@vm_start.guest_started:1",
     "import_disk@storage.part_filled:1",
+    "merge_halted_middle@storage.merge_copied:1",
+    "merge_halted_root@merge.switched:2",
+    "merge_with_clones@storage.parent_set:1",
+    "merge_halted_top@merge.recorded:1",
 ]
 JOBS = 2
 

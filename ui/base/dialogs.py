@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from PySide6.QtCore import QSize, Qt
+from PySide6.QtCore import QSize, Qt, QTimer
 from PySide6.QtGui import QGuiApplication, QIcon, QPainter, QPaintEvent, QShowEvent
 from PySide6.QtWidgets import (
     QDialog,
@@ -122,6 +122,8 @@ class Dialog(QDialog):
         self._rows.addLayout(self.content, 1)
         self._rows.addSpacing(GAP)
         self._rows.addLayout(self.buttons)
+        #: the height it last gave itself
+        self._fitted: int | None = None
 
     def _add_primary(self, words: str, danger: bool) -> QPushButton:
         button = QPushButton(words)
@@ -136,7 +138,24 @@ class Dialog(QDialog):
         """Fit the height to words that wrap: Qt reserves room for them as if the dialog were narrow."""
         super().showEvent(event)
         if not self.testAttribute(Qt.WidgetAttribute.WA_Resized):
-            self.resize(self.width(), self._rows.totalHeightForWidth(self.width()))
+            self.fit()
+
+    def fit(self) -> None:
+        """Take the height that the words need now; a person's own larger size stays."""
+        if self.isVisible():
+            self._fit()
+            # Labels know their width, and so their height, only once they have been laid out.
+            QTimer.singleShot(0, self, self._fit)
+
+    def _fit(self) -> None:
+        needed = self._rows.totalHeightForWidth(self.width())
+        # Qt's own least height is that of words in a column as narrow as can be.
+        self.setMinimumHeight(needed)
+        self.resize(self.width(), max(self.height(), needed) if self._resized_by_hand(needed) else needed)
+        self._fitted = self.height()
+
+    def _resized_by_hand(self, needed: int) -> bool:
+        return self._fitted is not None and self.height() != self._fitted and self.height() > needed
 
     def set_problem(self, reason: str) -> None:
         """Why the primary button cannot be pressed; "" when it can."""
@@ -207,7 +226,9 @@ class ConsequenceList(QWidget):
                 row.hide()  # it is deleted only later, and would be seen over the new ones until then
                 row.deleteLater()
         for name, words in consequences:
-            self._rows.addWidget(_consequence(name, words))
+            row = _consequence(name, words)
+            self._rows.addWidget(row)
+            row.show()  # the layout would do so only later, and give it no room until then
         self._said = tuple(consequences)
         self.setVisible(bool(consequences))
 

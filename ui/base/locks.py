@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 from app.api import VM
@@ -16,11 +16,12 @@ LOCK_KEY: Final = "stillframe.lock"
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """``until`` is None for a lock without an end."""
+    """``until`` is None for a lock without an end, ``since`` where that was not noted."""
 
     reason: str
     owner: str
     until: datetime | None
+    since: datetime | None = None
 
     def by_whom(self) -> str:
         """`` by Ada until 3 Dec 2026``, to follow "locked"."""
@@ -35,7 +36,15 @@ def lock_of(snapshot: VM) -> Lock | None:
         return None
     try:
         kept = json.loads(text)
-        until = datetime.fromisoformat(kept["until"]) if kept.get("until") else None
-        return Lock(str(kept.get("reason", "")).rstrip("."), str(kept.get("owner", "")), until)
+        until, since = (_moment(kept.get(key)) for key in ("until", "since"))
+        return Lock(str(kept.get("reason", "")).rstrip("."), str(kept.get("owner", "")), until, since)
     except (ValueError, KeyError, AttributeError, TypeError):
         return None
+
+
+def _moment(text: str | None) -> datetime | None:
+    """:raise ValueError: it is not a date."""
+    if not text:
+        return None
+    found = datetime.fromisoformat(text)
+    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)

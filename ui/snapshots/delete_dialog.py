@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtWidgets import QFrame, QScrollArea, QWidget
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QCheckBox, QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from app.api import VM
-from ui.base.dialogs import ConsequenceDialog, ConsequenceList, Dialog
+from app.client import ObjectCache
+from ui.base.dialogs import GAP, ConsequenceDialog, ConsequenceList, Dialog
 from ui.base.sizes_and_dates import count
 from ui.base.workspace import Workspace
 from ui.snapshots import words
-from ui.snapshots.consequences import of_deletion
+from ui.snapshots.consequences import of_deletion, of_dropping_memory
 from ui.snapshots.rules import deletable, why_no_delete
+from ui.widgets.buttons import button
 
 _TALLEST = 200
 
@@ -22,6 +25,7 @@ class DeleteDialog(ConsequenceDialog):
 
     def __init__(self, workspace: Workspace, snapshots: Sequence[str], parent: QWidget | None = None) -> None:
         cache = workspace.cache
+        self._cache = cache
         self.going = deletable(cache, snapshots)
         staying = [ref for ref in snapshots if ref not in self.going]
         names = [words.name_of(cache, ref) for ref in self.going]
@@ -30,16 +34,49 @@ class DeleteDialog(ConsequenceDialog):
         rows = (
             [] if one else [(words.list_icon_of(cache.get(VM, r) or VM()), words.name_of(cache, r)) for r in self.going]
         )
-        rows += [("lock", f"{words.name_of(cache, ref)} stays. {why_no_delete(cache, ref)}") for ref in staying]
+        rows += [(_why_icon(cache, r), f"{words.name_of(cache, r)} stays. {why_no_delete(cache, r)}") for r in staying]
+        self.more = button("More choices", "chevron-down", kind="link")
+        self.keep_disks = QCheckBox("Delete only the record, and keep the disks in their storage")
         super().__init__(
             title,
             f"It is a snapshot of {_owner(workspace, self.going)}." if one else _whose(workspace, self.going),
             of_deletion(cache, self.going),
-            scrolled(rows) if rows else None,
+            self._body(rows),
             primary="Delete",
             danger=True,
             parent=parent,
         )
+        self.keep_disks.toggled.connect(self._follow)
+
+    def _body(self, rows: Sequence[tuple[str, str]]) -> QWidget:
+        body = QWidget()
+        column = QVBoxLayout(body)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(GAP)
+        if rows:
+            column.addWidget(scrolled(rows))
+        column.addWidget(self.more, 0, Qt.AlignmentFlag.AlignLeft)
+        column.addWidget(self.keep_disks)
+        self.keep_disks.hide()
+        self.more.clicked.connect(self._show_more)
+        return body
+
+    def _show_more(self) -> None:
+        self.more.hide()
+        self.keep_disks.show()
+        self.keep_disks.setFocus()
+        self.fit()
+
+    def _follow(self) -> None:
+        self.consequences.set(of_deletion(self._cache, self.going, keep_disks=self.keep_disks.isChecked()))
+        if self.primary is not None:
+            self.primary.setText("Delete Record" if self.keep_disks.isChecked() else "Delete")
+        self.fit()
+
+
+def _why_icon(cache: ObjectCache, snapshot: str) -> str:
+    record = cache.get(VM, snapshot)
+    return "lock" if record is not None and words.is_locked(record) else "clock"
 
 
 def _owner(workspace: Workspace, snapshots: Sequence[str]) -> str:
@@ -52,6 +89,21 @@ def _whose(workspace: Workspace, snapshots: Sequence[str]) -> str:
     if len(owners) == 1:
         return f"They are snapshots of {_owner(workspace, snapshots)}."
     return f"They are snapshots of {count(len(owners), 'VM')}."
+
+
+class DropMemoryDialog(ConsequenceDialog):
+    """Asks before the memory of a checkpoint goes."""
+
+    def __init__(self, workspace: Workspace, snapshot: str, parent: QWidget | None = None) -> None:
+        name = words.name_of(workspace.cache, snapshot)
+        super().__init__(
+            f"Drop the memory of “{name}”?",
+            "It becomes a snapshot of the disks only.",
+            of_dropping_memory(workspace.cache, snapshot),
+            primary="Drop Memory",
+            danger=True,
+            parent=parent,
+        )
 
 
 class FailuresDialog(Dialog):

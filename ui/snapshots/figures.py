@@ -4,25 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-
-import msgspec
 
 from app.api import VM, VMOperation
 from app.client import ObjectCache
-from ui.base.sizes_and_dates import count, date_and_time, duration, size
+from ui.base.locks import Lock, lock_of
+from ui.base.sizes_and_dates import count, duration, size
 
 _PREFIX = "stillframe."
-
-
-@dataclass(frozen=True, slots=True)
-class Lock:
-    """Who forbade to delete a snapshot, why, since when and until when (None: for good, or not noted)."""
-
-    reason: str = ""
-    owner: str = ""
-    since: datetime | None = None
-    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +46,13 @@ def figures_of(snapshot: VM) -> Figures:
     )
 
 
-def lock_of(snapshot: VM) -> Lock | None:
-    """Its lock; None where it may be deleted. Of a plain block without a note only the reason is known."""
-    if VMOperation.destroy not in snapshot.blocked_operations:
-        return None
-    try:
-        noted = msgspec.json.decode(snapshot.other_config.get(f"{_PREFIX}lock", ""), type=dict[str, str])
-    except msgspec.DecodeError:
-        return Lock(reason=snapshot.blocked_operations[VMOperation.destroy])
-    return Lock(noted.get("reason", ""), noted.get("owner", ""), _moment(noted, "since"), _moment(noted, "until"))
-
-
-def is_noted_lock(snapshot: VM) -> bool:
-    """Whether the lock was made as one; else it is only a block of the operation."""
-    return f"{_PREFIX}lock" in snapshot.other_config
+def lock_on(snapshot: VM) -> Lock | None:
+    """What forbids to delete it: its lock, or a plain block of another client, of which only the reason is known."""
+    noted = lock_of(snapshot)
+    if noted is not None:
+        return noted
+    block = snapshot.blocked_operations.get(VMOperation.destroy)
+    return None if block is None else Lock(block.rstrip("."), "", None)
 
 
 def _number(kept: Mapping[str, str], key: str) -> float:
@@ -80,14 +61,6 @@ def _number(kept: Mapping[str, str], key: str) -> float:
     except ValueError:
         return -1
     return found if 0 <= found < 1e18 else -1
-
-
-def _moment(noted: Mapping[str, str], key: str) -> datetime | None:
-    try:
-        found = datetime.fromisoformat(noted.get(key, ""))
-    except ValueError:
-        return None
-    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
 
 
 def group_of(cache: ObjectCache, snapshot: str) -> tuple[str, ...]:
@@ -108,13 +81,8 @@ def group_of(cache: ObjectCache, snapshot: str) -> tuple[str, ...]:
 
 
 def lock_words(lock: Lock) -> str:
-    """``Locked by alice since 3 Nov 2026, 09:41, until 1 Dec 2026, 00:00: golden image``."""
-    said = f"Locked by {lock.owner}" if lock.owner else "Locked"
-    if lock.since is not None:
-        said += f" since {date_and_time(lock.since)}"
-    if lock.until is not None:
-        said += f", until {date_and_time(lock.until)}"
-    return f"{said}: {lock.reason}" if lock.reason else said
+    """``Locked by alice until 1 Dec 2026: golden image``."""
+    return f"Locked{lock.by_whom()}: {lock.reason}" if lock.reason else f"Locked{lock.by_whom()}"
 
 
 def consistency_word(figures: Figures) -> str:

@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from app.api import VM, VMOperation, is_null
 from app.client import ObjectCache
 from ui.base.commands import ENABLED, CommandState, disabled
-from ui.snapshots.words import doing
+from ui.snapshots.figures import lock_on, lock_words
+from ui.snapshots.words import doing, has_memory
 
 GONE = "It no longer exists."
 
@@ -58,7 +59,56 @@ def why_no_delete(cache: ObjectCache, snapshot: str) -> str:
         return "Choose snapshots only."
     if VMOperation.destroy in record.allowed_operations:
         return ""
-    return _blocked(record, VMOperation.destroy) or _busy(record) or "The engine does not allow to delete it now."
+    locked = _locked(record)
+    return locked or _busy(record) or "The engine does not allow to delete it now."
+
+
+def why_no_lock(cache: ObjectCache, snapshot: str) -> str:
+    """Why this snapshot cannot be locked now."""
+    record = cache.get(VM, snapshot)
+    if record is None:
+        return GONE
+    if not record.is_a_snapshot:
+        return "Choose snapshots only."
+    if VMOperation.destroy in record.current_operations.values():
+        return _busy(record)
+    return f"{_locked(record)}" if lock_on(record) is not None else ""
+
+
+def why_no_unlock(cache: ObjectCache, snapshot: str) -> str:
+    """Why this snapshot cannot be unlocked now."""
+    record = cache.get(VM, snapshot)
+    if record is None:
+        return GONE
+    if not record.is_a_snapshot:
+        return "Choose snapshots only."
+    return "It is not locked." if lock_on(record) is None else ""
+
+
+def why_no_drop(cache: ObjectCache, snapshot: str) -> str:
+    """Why the memory cannot be dropped from this snapshot now."""
+    record = cache.get(VM, snapshot)
+    if record is None:
+        return GONE
+    if not record.is_a_snapshot:
+        return "Choose a snapshot."
+    if not has_memory(record):
+        return "It has no memory."
+    if VMOperation.hard_shutdown in record.allowed_operations:
+        return ""
+    return _locked(record) or _busy(record) or "The engine does not allow this now."
+
+
+def why_no_copy(cache: ObjectCache, snapshot: str, operation: VMOperation) -> str:
+    """Why no VM or template can be made from this snapshot now, by `clone` or `copy`."""
+    record = cache.get(VM, snapshot)
+    if record is None:
+        return GONE
+    if not record.is_a_snapshot:
+        return "Choose a snapshot."
+    if operation in record.allowed_operations:
+        return ""
+    return _busy(record) or _blocked(record, operation) or "The engine does not offer this now."
 
 
 def why_no_rename(cache: ObjectCache, snapshot: str) -> str:
@@ -82,8 +132,15 @@ def _busy(record: VM) -> str:
     return f"It is busy: {_operations(record)}." if record.current_operations else ""
 
 
+def _locked(record: VM) -> str:
+    lock = lock_on(record)
+    if lock is None:
+        return ""
+    return f"It is {lock_words(lock)[0].lower()}{lock_words(lock)[1:]}."
+
+
 def _blocked(record: VM, operation: VMOperation) -> str:
     reason = record.blocked_operations.get(operation)
     if reason is None:
         return ""
-    return f"It is locked: {reason}." if reason else "It is locked."
+    return f"It is blocked: {reason}." if reason else "It is blocked."

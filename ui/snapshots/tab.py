@@ -28,6 +28,11 @@ from ui.snapshots.zoom import ZoomState
 from ui.widgets.cards import Card, EmptyState
 
 _MINUTE_MS: Final = 60_000
+MENU_OF_ONE: Final = (
+    "snapshot.revert", "snapshot.group", "-", "snapshot.new_vm", "snapshot.new_template", "-", "snapshot.rename",
+    "snapshot.lock", "snapshot.unlock", "-", "snapshot.drop_memory", "snapshot.delete",
+)  # fmt: skip
+MENU_OF_MANY: Final = ("snapshot.lock", "snapshot.unlock", "-", "snapshot.delete")
 _VIEW, _SCHEDULED, _DETAILS = "snapshots/view", "snapshots/scheduled", "snapshots/details"
 
 
@@ -256,9 +261,9 @@ class SnapshotsTab(QWidget):
     def context_menu(self) -> QMenu:
         """The menu for what is chosen: one snapshot, several, or none."""
         many = len(self.chosen.refs)
-        ids = ["snapshot.revert", "-", "snapshot.rename", "-", "snapshot.delete"] if many == 1 else ["snapshot.delete"]
+        ids = MENU_OF_ONE if many == 1 else MENU_OF_MANY
         selection = tuple(("VM", ref) for ref in self.chosen.refs)
-        menu = self._workspace.commands.menu(ids if many else [], selection, self)
+        menu = self._workspace.commands.menu(ids if many else (), selection, self)
         if not many:
             menu.addAction(self.toolbar.take)
         menu.addSeparator()

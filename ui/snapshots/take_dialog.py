@@ -142,7 +142,7 @@ class TakeDialog(Dialog):
         ready = self.asker.get(self._wanted.operation)
         self._tell(ready)
         self._check_name()
-        self._grow()
+        self.fit()
 
     def _tell(self, ready: Readiness | None) -> None:
         allowed = not why_no_way(self._cache, self._vm, self._wanted)
@@ -174,12 +174,6 @@ class TakeDialog(Dialog):
         self.name.setProperty("invalid", not named)
         self.name.style().unpolish(self.name)
         self.name.style().polish(self.name)
-
-    def _grow(self) -> None:
-        """Make room for words that became longer; what was wide enough stays as it is."""
-        layout = self.layout()
-        if layout is not None and self.isVisible():
-            self.resize(self.width(), max(self.height(), layout.totalHeightForWidth(self.width())))
 
     def _accept_if_possible(self) -> None:
         if self.primary is not None and self.primary.isEnabled():

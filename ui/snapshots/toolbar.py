@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from PySide6.QtCore import Signal
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QHBoxLayout, QMenu, QSizePolicy, QWidget
@@ -12,6 +14,8 @@ from ui.widgets.buttons import ActionButton, MenuButton, Segmented, icon_button
 from ui.widgets.search_field import SearchField
 
 GRAPH, LIST = "graph", "list"
+#: what stands behind New
+NEW: Final = ("snapshot.new_vm", "snapshot.new_template")
 #: a little less than between other controls, so that the row fits the smallest window
 _GAP = 6
 
@@ -83,6 +87,7 @@ class Toolbar(QWidget):
         row.setSpacing(_GAP)
         row.addWidget(ActionButton(self.take, "primary"))
         row.addWidget(ActionButton(commands.action("snapshot.revert")))
+        row.addWidget(MenuButton("New", commands.menu(NEW, parent=self), "plus"))
         row.addWidget(ActionButton(commands.action("snapshot.delete"), words="Delete"))
         row.addStretch(0)
         row.addWidget(self.search, 1)

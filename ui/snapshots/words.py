@@ -9,8 +9,9 @@ from app.api import VM, VMOperation, VMPowerState, is_null
 from app.client import ObjectCache
 from ui.base.sizes_and_dates import age, count, date, date_and_time, duration, size
 from ui.models.chain import CHAIN_LIMIT, CHAIN_WARNING, ChainFacts
+from ui.snapshots.figures import consistency_word, figures_of, lock_on
 
-STALL_KEY: Final = "stillframe.stall-ms"
+GROUP_KEY: Final = "stillframe.group"
 #: names of the blob with the guest's screen, ours first
 SCREENS: Final = ("stillframe.screenshot", "XenCenter.VNCSnapshot")
 
@@ -62,7 +63,7 @@ def is_quiesced(snapshot: VM) -> bool:
 
 def is_locked(snapshot: VM) -> bool:
     """Whether someone forbade to delete it."""
-    return VMOperation.destroy in snapshot.blocked_operations
+    return lock_on(snapshot) is not None
 
 
 def icon_of(snapshot: VM) -> str:
@@ -90,6 +91,7 @@ def badges_of(snapshot: VM) -> tuple[tuple[str, str], ...]:
     """The marks in the card's corner: icon and meaning."""
     marks = (
         (is_locked(snapshot), "lock", "Locked"),
+        (bool(snapshot.other_config.get(GROUP_KEY)), "group", "Taken in a group, at one instant"),
         (is_quiesced(snapshot), "leaf", "Files flushed"),
         (has_memory(snapshot), "memory", "With memory"),
         (is_scheduled(snapshot), "clock", "Made by a schedule"),
@@ -97,20 +99,20 @@ def badges_of(snapshot: VM) -> tuple[tuple[str, str], ...]:
     return tuple((icon, meaning) for holds, icon, meaning in marks if holds)
 
 
-def consistency(snapshot: VM, facts: ChainFacts) -> str:
-    """``One instant, 2 disks``: all disks were frozen at once."""
+def consistency(snapshot: VM, facts: ChainFacts) -> tuple[str, str]:
+    """``File-system-consistent`` with the reason where the engine noted it; else ``One instant, 2 disks``."""
     if not facts.disks:
-        return "No disks"
+        return "No disks", ""
+    figures = figures_of(snapshot)
     disks = count(facts.disks, "disk")
-    return f"One instant, {disks}, RAM" if has_memory(snapshot) else f"One instant, {disks}"
+    instant = f"One instant, {disks}, RAM" if has_memory(snapshot) else f"One instant, {disks}"
+    noted = consistency_word(figures)
+    return (noted, f"{instant}. {figures.reason}".strip()) if noted else (instant, "")
 
 
 def pause(snapshot: VM) -> tuple[str, str]:
     """How long the guest stood still, or only its disks, and what that means; empty where nobody measured."""
-    try:
-        stall = float(snapshot.other_config.get(STALL_KEY, ""))
-    except ValueError:
-        return "", ""
+    stall = figures_of(snapshot).stall
     if stall < 0:
         return "", ""
     if has_memory(snapshot):

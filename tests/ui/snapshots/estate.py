@@ -19,7 +19,8 @@ from ui.base.workspace import Workspace
 from ui.snapshots import commands
 
 GIB = 1024**3
-ON_SNAPSHOT = frozenset({VMOperation.revert, VMOperation.clone, VMOperation.destroy})
+ON_SNAPSHOT = frozenset({VMOperation.revert, VMOperation.clone, VMOperation.copy, VMOperation.destroy})
+ON_CHECKPOINT = ON_SNAPSHOT | {VMOperation.hard_shutdown}
 ON_VM = frozenset({VMOperation.snapshot, VMOperation.checkpoint, VMOperation.clean_shutdown, VMOperation.suspend})
 MIB = 1024**2
 
@@ -74,7 +75,7 @@ class Estate:
         fields: dict[str, Any] = {
             "snapshot_info": {"power-state-at-snapshot": "Running", "disk-snapshot-type": "crash_consistent"},
             "other_config": {"stillframe.stall-ms": "14.2"},
-            "allowed_operations": ON_SNAPSHOT,
+            "allowed_operations": ON_CHECKPOINT if memory else ON_SNAPSHOT,
         }
         if screen:
             self.engine.blobs[f"blob-{key}"] = console(screen)
@@ -170,6 +171,24 @@ class Estate:
         return ""
 
 
+def group_of_three(estate: Estate, *, spread: str = "3.1") -> tuple[str, ...]:
+    """Two more VMs, and a snapshot of each that was taken together with "trial"; answers the three snapshots."""
+    marks = {"stillframe.group": "g1", "stillframe.group-spread-ms": spread}
+    members = ["trial"]
+    for key, name, state in (("web", "web-01", VMPowerState.Running), ("mail", "mail", VMPowerState.Suspended)):
+        estate.engine.put(VM(name_label=name, power_state=state, allowed_operations=ON_VM), key)
+        taken = VM(
+            name_label="Trial of replica", is_a_snapshot=True, is_a_template=True, snapshot_of=Ref(key),
+            snapshot_time=estate.record("trial").snapshot_time, allowed_operations=ON_SNAPSHOT, other_config=marks,
+            snapshot_info={"power-state-at-snapshot": "Running"},
+        )  # fmt: skip
+        estate.engine.put(taken, f"{key}-trial")
+        estate.engine.change(VM, key, snapshots=frozenset({Ref(f"{key}-trial")}))
+        members.append(f"{key}-trial")
+    estate.engine.change(VM, "trial", other_config={**estate.record("trial").other_config, **marks})
+    return tuple(members)
+
+
 def branching(folder: Path) -> Estate:
     """Seven snapshots in three branches, as on the draft."""
     estate = Estate(folder)
@@ -178,13 +197,19 @@ def branching(folder: Path) -> Estate:
     more("installed", "Installed", "", 21 * 24, 9 * GIB, blocked_operations={VMOperation.destroy: "golden image"},
          allowed_operations=frozenset({VMOperation.revert}))  # fmt: skip
     more("before", "Before upgrade 16", "installed", 50, int(2.1 * GIB), memory=True, screen=lines,
-         name_description="Last good state before the major upgrade.", tags=frozenset({"upgrade"}))  # fmt: skip
+         name_description="Last good state before the major upgrade.", tags=frozenset({"upgrade"}), other_config={
+             "stillframe.stall-ms": "14.2", "stillframe.duration-ms": "2410", "stillframe.memory-method": "background",
+             "stillframe.memory-bytes": str(1150 * MIB), "stillframe.compression": "zstd",
+             "stillframe.consistency": "crash-consistent"})  # fmt: skip
     more("nightly22", "Nightly 2026-11-22", "before", 8, GIB, scheduled=True, screen=lines)
     more("nightly21", "Nightly 2026-11-21", "installed", 35, GIB, scheduled=True)
     more("trial", "Trial of replica", "nightly21", 34, 2 * GIB, screen=lines)
     more("second", "Second trial, with a long name that does not fit the card at all", "nightly21", 30, GIB // 3)
     more("quiet", "Flushed", "nightly22", 3, GIB // 5, snapshot_info={
-        "power-state-at-snapshot": "Running", "disk-snapshot-type": "quiesced"})  # fmt: skip
+        "power-state-at-snapshot": "Running", "disk-snapshot-type": "quiesced"}, other_config={
+            "stillframe.stall-ms": "4", "stillframe.freeze-ms": "61",
+            "stillframe.consistency": "file-system-consistent",
+            "stillframe.consistency-reason": "The guest's agent froze 2 file systems."})  # fmt: skip
     estate.stand_on("nightly22")
     return estate
 

@@ -7,9 +7,13 @@ from typing import Final
 
 from PySide6.QtWidgets import QWidget
 
-from app.api import VM, VMOperation, VMPowerState
-from tests.ui.snapshots.estate import GIB, ON_VM, Estate
-from ui.snapshots.delete_dialog import DeleteDialog, FailuresDialog
+from app.api import NULL, VM, Ref, VMOperation, VMPowerState
+from tests.ui.snapshots.estate import GIB, ON_VM, Estate, group_of_three
+from ui.snapshots.delete_dialog import DeleteDialog, DropMemoryDialog, FailuresDialog
+from ui.snapshots.group_dialog import GroupDialog
+from ui.snapshots.lock_dialog import LockDialog
+from ui.snapshots.new_dialog import NewDialog
+from ui.snapshots.results import Result, ResultsDialog
 from ui.snapshots.revert_dialog import RevertDialog
 from ui.snapshots.take_dialog import TakeDialog
 from ui.snapshots.ways import DISKS, MEMORY, Way, remember_way
@@ -51,6 +55,62 @@ def take_halted(estate: Estate, window: QWidget) -> QWidget:
     return take(estate, window)
 
 
+def revert_group(estate: Estate, window: QWidget) -> QWidget:
+    group_of_three(estate)
+    dialog = RevertDialog(estate.workspace, "trial", window)
+    dialog.whole_group.setChecked(True)
+    return dialog
+
+
+def revert_one_of_group(estate: Estate, window: QWidget) -> QWidget:
+    group_of_three(estate)
+    return RevertDialog(estate.workspace, "trial", window)
+
+
+def revert_suspended(estate: Estate, window: QWidget) -> QWidget:
+    estate.engine.change(VM, "vm", power_state=VMPowerState.Suspended)
+    return RevertDialog(estate.workspace, "before", window)
+
+
+def revert_gone(estate: Estate, window: QWidget) -> QWidget:
+    estate.engine.change(VM, "before", snapshot_of=Ref(NULL))
+    return RevertDialog(estate.workspace, "before", window)
+
+
+def delete_record(estate: Estate, window: QWidget) -> QWidget:
+    dialog = DeleteDialog(estate.workspace, ["nightly21"], window)
+    dialog.more.click()
+    dialog.keep_disks.setChecked(True)
+    return dialog
+
+
+def lock(estate: Estate, window: QWidget) -> QWidget:
+    dialog = LockDialog(estate.workspace, ["before"], window)
+    dialog.reason.setText("golden image")
+    dialog.limited.setChecked(True)
+    return dialog
+
+
+def new_template(estate: Estate, window: QWidget) -> QWidget:
+    dialog = NewDialog(estate.workspace, "before", "template", window)
+    dialog.full.setChecked(True)
+    return dialog
+
+
+def group(estate: Estate, window: QWidget) -> QWidget:
+    group_of_three(estate)
+    return GroupDialog(estate.workspace, "trial", window)
+
+
+def results(_estate: Estate, window: QWidget) -> QWidget:
+    found = [
+        Result("billing-db", "Taken in 14 ms"),
+        Result("web-01", "Not enough space: 1.2 GiB are needed and 310 MiB are free.", failed=True),
+        Result("生产数据库服务器-上海-主节点", "It is busy: suspending.", left_out=True),
+    ]
+    return ResultsDialog("Take Snapshot", found, window)
+
+
 def delete_many(estate: Estate, window: QWidget) -> QWidget:
     return DeleteDialog(estate.workspace, sorted(estate.record("vm").snapshots), window)
 
@@ -68,6 +128,18 @@ DIALOGS: Final[dict[str, Callable[[Estate, QWidget], QWidget]]] = {
     "take-warned": take_warned,
     "take-halted": take_halted,
     "revert": lambda estate, window: RevertDialog(estate.workspace, "before", window),
+    "revert-suspended": revert_suspended,
+    "revert-gone": revert_gone,
+    "revert-one": revert_one_of_group,
+    "revert-group": revert_group,
+    "group": group,
+    "lock": lock,
+    "new-vm": lambda estate, window: NewDialog(estate.workspace, "before", "vm", window),
+    "new-template": new_template,
+    "drop": lambda estate, window: DropMemoryDialog(estate.workspace, "before", window),
+    "results": results,
+    "delete-middle": lambda estate, window: DeleteDialog(estate.workspace, ["nightly21", "before"], window),
+    "delete-record": delete_record,
     "delete": lambda estate, window: DeleteDialog(estate.workspace, ["trial"], window),
     "delete-many": delete_many,
     "failures": failures,

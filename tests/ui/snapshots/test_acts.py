@@ -142,12 +142,18 @@ def test_del_and_ctrl_f_belong_to_the_tab_only_while_the_keyboard_is_in_it(open_
     assert tab.toolbar.search.hasFocus()
 
 
-def test_a_right_click_chooses_first(tab: SnapshotsTab) -> None:
+def test_the_menu_offers_what_can_be_done_to_what_is_chosen(tab: SnapshotsTab) -> None:
+    def shown() -> list[str]:
+        actions = [action for action in tab.context_menu().actions() if action.isVisible()]
+        return [action.objectName().partition(".")[2] for action in actions if action.objectName()]
+
     tab.chosen.choose(("before",))
-    entries = [action.objectName() for action in tab.context_menu().actions() if action.objectName()]
-    assert entries == ["snapshot.revert", "snapshot.rename", "snapshot.delete"]
+    assert shown() == ["revert", "new_vm", "new_template", "rename", "lock", "drop_memory", "delete"]
+    tab.chosen.choose(("installed",))
+    assert shown() == ["revert", "new_vm", "new_template", "rename", "unlock", "delete"]
     tab.chosen.choose(("before", "trial"))
-    entries = [action.objectName() for action in tab.context_menu().actions() if action.objectName()]
-    assert entries == ["snapshot.delete"]
+    assert shown() == ["lock", "delete"]
+    tab.chosen.choose(("before", "installed"))
+    assert shown() == ["lock", "unlock", "delete"]
     tab.chosen.choose(())
     assert tab.toolbar.take in tab.context_menu().actions()

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QScrollArea
 
-from app.api import VDI, VM, Failure
+from app.api import VDI, VM, Failure, VMOperation
 from tests.support.settling import restless
 from tests.ui.snapshots.conftest import OpenTab
 from tests.ui.snapshots.driving import LEFT, plain, press
-from tests.ui.snapshots.estate import GIB, Estate
+from tests.ui.snapshots.estate import GIB, Estate, group_of_three
 from tests.ui.snapshots.waiting import opened, until
 from ui.base.dialogs import ErrorDialog
 from ui.snapshots.screen_dialog import ScreenDialog
@@ -23,12 +24,58 @@ def test_details_of_one(tab: SnapshotsTab) -> None:
     tab.chosen.choose(("before",))
     facts = {what: plain(value) for what, value in tab.details.facts.facts()}
     assert facts["Type"] == "Disks and memory"
-    assert facts["Consistency"] == "One instant, 2 disks, RAM"
+    assert facts["Consistency"] == "Crash-consistent"
     assert facts["Guest paused"] == "14 ms"
+    assert facts["Memory"] == "1.1 GiB, compressed"
+    assert facts["Took"] == "2.4 s"
     assert facts["Size"] == "2.1 GiB own, 9 GiB shared"
     assert facts["Chain depth"] == "2 of 30"
     assert facts["Made by"] == "By hand"
     assert facts["State then"] == "Running"
+
+
+def test_without_a_note_of_it_consistency_is_that_of_one_instant(tab: SnapshotsTab, estate: Estate) -> None:
+    tab.chosen.choose(("nightly22",))
+    assert dict(tab.details.facts.facts())["Consistency"] == "One instant, 2 disks"
+    estate.engine.change(VM, "before", other_config={})
+    tab.chosen.choose(("before",))
+    facts = dict(tab.details.facts.facts())
+    assert facts["Consistency"] == "One instant, 2 disks, RAM"
+    assert not {"Guest paused", "Memory", "Took", "Files held"} & set(facts)
+
+
+def test_lock_group_and_reason_stand_below_the_facts(tab: SnapshotsTab, estate: Estate) -> None:
+    tab.chosen.choose(("quiet",))
+    assert tab.details.notes.said() == [("leaf", "The guest's agent froze 2 file systems.")]
+    assert plain(dict(tab.details.facts.facts())["Files held"]) == "61 ms"
+    tab.chosen.choose(("installed",))
+    assert tab.details.notes.said() == [("lock", "Locked: golden image")]
+    lock = '{"reason":"evidence","owner":"ada","until":"2026-12-03T12:00:00+00:00","since":"2026-11-03T12:00:00+00:00"}'
+    estate.engine.change(
+        VM, "installed", other_config={"stillframe.lock": lock}, blocked_operations={VMOperation.destroy: "evidence"}
+    )
+    assert [plain(said) for _, said in tab.details.notes.said()] == ["Locked by ada until 3 Dec 2026: evidence"]
+    assert not tab.details.group.isVisibleTo(tab.details)
+    group_of_three(estate)
+    tab.chosen.choose(("trial",))
+    assert plain(tab.details.notes.said()[0][1]) == "Taken with 2 other VMs, within 3 ms"
+    assert tab.details.group.isVisibleTo(tab.details)
+
+
+@pytest.mark.parametrize("kept", ["", "{", "[]", '"x"', "null", '{"until": "soon"}', '{"until": 7}'])
+def test_a_lock_that_cannot_be_read_is_still_a_lock(tab: SnapshotsTab, estate: Estate, kept: str) -> None:
+    estate.engine.change(VM, "installed", other_config={"stillframe.lock": kept})
+    tab.chosen.choose(("installed",))
+    assert tab.details.notes.said() == [("lock", "Locked: golden image")]
+
+
+def test_figures_that_are_no_numbers_are_left_out(tab: SnapshotsTab, estate: Estate) -> None:
+    bad = {f"stillframe.{key}": "1e999" for key in ("stall-ms", "duration-ms", "freeze-ms", "memory-bytes")}
+    estate.engine.change(VM, "before", other_config=bad | {"stillframe.group-spread-ms": "x", "stillframe.group": "g"})
+    tab.chosen.choose(("before",))
+    facts = dict(tab.details.facts.facts())
+    assert not {"Memory", "Took", "Files held"} & set(facts)
+    assert tab.details.notes.said() == [("group", "Taken with other VMs whose snapshots are gone")]
 
 
 def test_details_of_several_and_of_none(tab: SnapshotsTab) -> None:

@@ -20,6 +20,7 @@ from app.engine.tasks import Tasks
 from app.log import get
 from app.ops.context import Context
 from app.ops.locks import is_locked
+from app.ops.readiness_words import sentence
 from app.schedule.plan import Kind, Run, Visit
 from app.store import Transaction
 
@@ -186,7 +187,7 @@ class Runner:
                     return
                 result = Result(
                     "failure", visit.vm_name, code=failure.code,
-                    params=tuple(str(param) for param in failure.params), reason=str(failure),
+                    params=tuple(str(param) for param in failure.params), reason=sentence(failure)[0],
                 )  # fmt: skip
                 record(self._context, line, visit.vm, result)
                 return
@@ -223,7 +224,7 @@ class Runner:
                     await self._delete(vmss, Ref(ref), known.name_label)
                     deleted.append(known.uuid)
                 except Failure as failure:
-                    kept[known.uuid] = str(failure)
+                    kept[known.uuid] = sentence(failure)[0]
         return deleted, kept
 
     async def _delete(self, vmss: VMSS, snapshot: Ref[VM], name: str) -> None:

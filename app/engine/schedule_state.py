@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from functools import lru_cache
 from typing import Final
 
-from app.api import EPOCH, VM, VMSS, Ref, VMOperation, VMPowerState, VMSSRun, VMSSRunStatus
+from app.api import EPOCH, VM, VMSS, Ref, VMOperation, VMPowerState, VMSSFrequency, VMSSRun, VMSSRunStatus
 from app.api.types import is_null
 from app.ops.context import Context
 from app.ops.locking import refusal
@@ -23,7 +24,12 @@ RUN_KEY: Final = "stillframe.run"
 
 def defined(record: VMSS) -> Definition:
     """What a schedule's fields mean. :raise Failure: INVALID_VALUE, for one that another program has damaged."""
-    return definition(record.frequency, record.schedule, record.retained_snapshots)
+    return _defined(record.frequency, tuple(sorted(record.schedule.items())), record.retained_snapshots)
+
+
+@lru_cache(maxsize=4096)
+def _defined(frequency: VMSSFrequency, entries: tuple[tuple[str, str], ...], retained: int) -> Definition:
+    return definition(frequency, dict(entries), retained)
 
 
 def schedule_of(ref: str, record: VMSS) -> Schedule:
@@ -43,13 +49,12 @@ def schedule_of(ref: str, record: VMSS) -> Schedule:
 
 def protected_by(context: Context, ref: str, record: VMSS) -> list[Ref[VM]]:
     """The VMs that the schedule protects: assigned to it, or tagged for it and assigned to no other."""
+    found = [vm for vm in record.VMs if context.store.find(VM, vm) is not None]
     tags = defined(record).tags
-    found = []
-    for vm, known in context.store.all(VM).items():
-        if known.is_a_template or known.is_control_domain:
-            continue
-        if known.snapshot_schedule == ref or (tags & known.tags and is_null(known.snapshot_schedule)):
-            found.append(vm)
+    if tags:
+        for vm, known in context.store.all(VM).items():
+            if known.tags & tags and is_null(known.snapshot_schedule) and not known.is_a_template:
+                found.append(vm)
     return found
 
 
@@ -109,14 +114,30 @@ def _place(run: VMSSRun) -> tuple[datetime, bool, datetime]:
     return run.started, run.status is not VMSSRunStatus.noted, run.dealt_with
 
 
-def dealt_with(context: Context, ref: str) -> datetime:
-    """The instant up to which all slots of a schedule are dealt with; the epoch for one without a log."""
-    return max((run.dealt_with for run in context.store.all(VMSSRun).values() if ref == run.VMSS), default=EPOCH)
+class Ledger:
+    """What the logs of all schedules say, gathered once for a look at all of them."""
 
+    def __init__(self, context: Context) -> None:
+        self._dealt_with: dict[str, datetime] = {}
+        self._under_way: set[str] = set()
+        self._begun: dict[str, datetime] = {}
+        for run in context.store.all(VMSSRun).values():
+            ref = run.VMSS
+            if run.dealt_with > self._dealt_with.get(ref, EPOCH):
+                self._dealt_with[ref] = run.dealt_with
+            if run.status is VMSSRunStatus.running:
+                self._under_way.add(ref)
+            if run.status is VMSSRunStatus.noted:
+                self._begun[ref] = max(run.started, self._begun.get(ref, EPOCH))
 
-def under_way(context: Context, ref: str) -> VMSSRun | None:
-    """The run of a schedule that has not ended."""
-    return next(
-        (run for run in runs_of(context, ref).values() if run.status is VMSSRunStatus.running),
-        None,
-    )
+    def dealt_with(self, ref: str) -> datetime:
+        """The instant up to which all slots of a schedule are dealt with; the epoch for one without a log."""
+        return self._dealt_with.get(ref, EPOCH)
+
+    def is_under_way(self, ref: str) -> bool:
+        """Whether a run of the schedule has not ended."""
+        return ref in self._under_way
+
+    def begun(self, ref: str) -> datetime:
+        """Since when the schedule has been as it is: turned on, or changed."""
+        return self._begun.get(ref, EPOCH)

@@ -13,8 +13,9 @@ from typing import Final
 
 from app.api import VMSS, Failure, Ref, VMSSRun, VMSSRunStatus
 from app.api.failure import not_allowed
+from app.engine.schedule_alerts import ProtectionWatch
 from app.engine.schedule_runs import Implementation, Runner, claim, forget_future, note, unfinished
-from app.engine.schedule_state import dealt_with, members_of, protected_by, schedule_of, under_way
+from app.engine.schedule_state import Ledger, members_of, protected_by, schedule_of
 from app.engine.tasks import Tasks
 from app.log import get
 from app.ops.context import Context
@@ -34,6 +35,7 @@ class Schedules:
     def __init__(self, context: Context, tasks: Tasks, implementation: Implementation) -> None:
         self._context = context
         self._runner = Runner(context, tasks, implementation)
+        self._watch = ProtectionWatch(context)
         self._runs: set[asyncio.Task[VMSSRunStatus]] = set()
         self._bell = Bell(self.tick, context.now)
 
@@ -62,21 +64,23 @@ class Schedules:
     def tick(self) -> datetime | None:
         """Start what is due now, write down what was missed; answer when the next slot is, None if there is none."""
         upcoming: list[datetime] = []
+        ledger = Ledger(self._context)
         for ref, record in list(self._context.store.all(VMSS).items()):
             try:
                 schedule = schedule_of(ref, record)
-                self._look_at(schedule, record)
+                self._look_at(schedule, record, ledger)
                 if schedule.enabled:
                     upcoming += next_slots(schedule.rule, schedule.zone, self._context.now(), 1)
             except Failure as failure:
                 # One schedule that cannot be read or written must not keep the others from running.
                 log.error("a schedule could not be looked at", schedule=record.name_label, error=str(failure))
+        self._watch.look(ledger)
         return min(upcoming, default=None)
 
     async def run_now(self, ref: Ref[VMSS]) -> VMSSRunStatus:
         """Run a schedule by hand, also a disabled one. :raise Failure: OPERATION_NOT_ALLOWED."""
         record = self._context.store.get(VMSS, ref)
-        if under_way(self._context, ref) is not None:
+        if Ledger(self._context).is_under_way(ref):
             raise not_allowed(f"A run of “{record.name_label}” is under way already")
         now = self._context.now()
         schedule = schedule_of(ref, record)
@@ -85,19 +89,22 @@ class Schedules:
         line = claim(self._context, run, "manual")
         return await asyncio.shield(self._start(line, schedule.kind, run.visits))
 
-    def _look_at(self, schedule: Schedule, record: VMSS) -> None:
+    def _look_at(self, schedule: Schedule, record: VMSS, ledger: Ledger) -> None:
         ref: Ref[VMSS] = Ref(schedule.ref)
-        done = dealt_with(self._context, ref)
+        done = ledger.dealt_with(ref)
         if done > self._context.now() + CLOCK_ERROR:
             done = forget_future(self._context, ref)
-        vms = protected_by(self._context, ref, record)
-        found = plan(schedule, members_of(self._context, record, vms), done, self._context.now())
+        now = self._context.now()
+        found = plan(schedule, (), done, now)
+        if found.run is not None:  # only now is it worth looking at the VMs
+            vms = protected_by(self._context, ref, record)
+            found = plan(schedule, members_of(self._context, record, vms), done, now)
         if found.run is None:
             if found.missed:
                 self._note_missed(ref, found.missed, found.dealt_with)
         elif not found.run.visits:
             note(self._context, ref, VMSSRunStatus.skipped, "schedule", found.dealt_with)
-        elif under_way(self._context, ref) is not None:
+        elif ledger.is_under_way(ref):
             log.warning("a run is still under way", schedule=record.name_label)
             self._note_missed(ref, (*found.missed, found.run.slot), found.dealt_with)
         else:

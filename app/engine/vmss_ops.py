@@ -27,7 +27,7 @@ from app.api import (
 from app.api.failure import duplicate_key, invalid_value
 from app.api.types import is_null
 from app.engine.schedule_runs import add_line
-from app.engine.schedule_state import dealt_with, members_of, protected_by, runs_of, schedule_of
+from app.engine.schedule_state import Ledger, members_of, runs_of, schedule_of
 from app.engine.schedules import Schedules
 from app.ops.context import Context, Operations
 from app.ops.locking import refresh_vm
@@ -135,7 +135,7 @@ class VMSSOps(Operations, VMSSCalls):
         vmss = _complete(from_client(self.store, VMSS, rest, required=("type", "frequency")))
         vmss = msgspec.structs.replace(vmss, uuid=str(uuid))
         schedule = schedule_of(known or "", vmss)
-        done = dealt_with(self.context, known) if known is not None else EPOCH
+        done = Ledger(self.context).dealt_with(known) if known is not None else EPOCH
         runs = preview(schedule, members_of(self.context, vmss, vms), done, self.context.now(), count)
         return [_previewed(run, schedule.zone.key, run.slot.astimezone(schedule.zone)) for run in runs]
 
@@ -195,6 +195,3 @@ class VMScheduleOps(Operations, VMCalls):
             tx.update(VM, vm, snapshot_schedule=value)
         refresh_vm(self.context, vm)
         self._schedules.ring()
-
-
-__all__ = ["VMSSOps", "VMScheduleOps", "protected_by"]

@@ -17,6 +17,7 @@ from ui.base.workspace import Workspace
 from ui.machines import commands as machine_commands
 from ui.machines.console_tab import ConsoleTab
 from ui.machines.general_tab import GeneralTab
+from ui.machines.orphans_tab import OrphansTab
 from ui.navigation import menus, window_commands
 from ui.navigation.navigation_pane import INFRASTRUCTURE, NOTIFICATIONS, NavigationPane
 from ui.navigation.news import News
@@ -40,6 +41,7 @@ TABS: Final[Mapping[str, Sequence[tuple[str, str]]]] = {
     "vm": (("general", "General"), ("storage", "Storage"), ("console", "Console"), ("snapshots", "Snapshots")),
     "template": (("general", "General"), ("storage", "Storage")),
     "sr": (("general", "General"), ("storage", "Storage")),
+    "orphans": (("snapshots", "Snapshots"),),
 }
 """The tabs of each kind of object, in order. The page of one is registered as ``vm.snapshots``."""
 
@@ -54,6 +56,7 @@ FEATURE_TABS: Final[Mapping[str, TabFactory]] = {
     "template.storage": StorageTab,
     "sr.general": SRGeneralTab,
     "sr.storage": SRStorageTab,
+    "orphans.snapshots": OrphansTab,
 }
 PAGES: Final = (("alerts", "bell", "Alerts"), ("events", "list", "Events"))
 _SIZE: Final = (1180, 760)

@@ -107,6 +107,13 @@ _TABLE: Final[Mapping[str, _Words]] = {
     "EVENT_SUBSCRIPTION_PARSE_FAILURE": _Words("The engine does not know what this client wants to hear of."),
     "MESSAGE_PARAMETER_COUNT_MISMATCH": _Words("{0} takes {1} parameters, not {2}."),
     "MAP_DUPLICATE_KEY": _Words("{1} of the {0} has a key {3} already."),
+    "SR_FULL": _Words("The storage is full.", "Delete snapshots or disks that are not needed, or add space."),
+    "VDI_ON_BOOT_MODE_INCOMPATIBLE_WITH_OPERATION": _Words(
+        "The disk {0} is reset at each start, and cannot be kept in a snapshot.", "Change that in its settings first."
+    ),
+    "VDI_INCOMPATIBLE_TYPE": _Words("This cannot be done with {0}, because of what the disk is for."),
+    "VMSS_HAS_VM": _Words("VMs are protected by the schedule {0}.", "Take them out of it first."),
+    "VDI_MISSING": _Words("The file of {1} is missing.", "Put it back, then scan the storage."),
     "SESSION_INVALID": _Words("The session has ended.", "Connect again."),
     "SESSION_AUTHENTICATION_FAILED": _Words("The user name or password is wrong."),
     "MESSAGE_METHOD_UNKNOWN": _Words("The server does not know {0}."),

@@ -9,7 +9,7 @@ from PySide6.QtGui import QGuiApplication
 from app.api import VM
 from ui.base.commands import ENABLED, Command, CommandState, Selection, disabled
 from ui.base.workspace import Workspace
-from ui.machines import power, templates
+from ui.machines import orphans, power, templates
 from ui.machines.copy_vm import can_copy, copy
 from ui.machines.delete_vm import can_delete, delete
 from ui.machines.new_vm_wizard import can_make_vm, new_vm
@@ -68,9 +68,17 @@ _TEMPLATES: Final = (
 def register(workspace: Workspace) -> None:
     """Register the commands of VMs. Deleting has no shortcut of its own: the tree binds Del to it."""
     workspace.commands.add(
+        Command(
+            id="snapshot.recreate_vm",
+            title="&Recreate VM…",
+            icon="revert",
+            run=orphans.recreate,
+            state=orphans.can_recreate,
+            scope="orphans",
+        ),
         *(
             Command(id=f"{family}.{name}", title=title, icon=icon, shortcut=shortcut, run=run, state=state)
             for family, commands in (("vm", (*_POWER, *_OTHERS)), ("template", _TEMPLATES))
             for name, title, icon, shortcut, run, state in commands
-        )
+        ),
     )

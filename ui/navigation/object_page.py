@@ -19,7 +19,7 @@ from ui.navigation.titles import Title, title_of
 from ui.widgets.cards import EmptyState
 from ui.widgets.notice import Notice
 
-_KINDS = {"pool": "pool", "host": "host", "SR": "sr"}
+_KINDS = {"pool": "pool", "host": "host", "SR": "sr", "orphans": "orphans"}
 
 
 class ObjectPage(QWidget):

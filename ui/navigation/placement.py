@@ -12,14 +12,17 @@ from typing import Any, Final, TypeAlias
 
 from app.api import PBD, SR, VBD, VDI, VM, Host, HostMetrics, Pool, Record, VBDType, VMPowerState, is_null
 from app.client import Delta, ObjectCache
-from ui.base.sizes_and_dates import size
+from ui.base.sizes_and_dates import number, size
 from ui.models.natural_order import natural_key
+from ui.models.orphans import orphans
 
 Key: TypeAlias = tuple[str, str]
 """The class and the reference of an object."""
 
 BUILT_IN: Final = "Built-in template"
-_HOST, _VM, _SR, _TEMPLATE, _DEFAULT_TEMPLATE = range(5)  # their order on one level
+ORPHANS: Final = ("orphans", "orphans")
+"""The key of the one row that stands for all snapshots whose VM is gone. It is there only where there are some."""
+_HOST, _VM, _SR, _TEMPLATE, _DEFAULT_TEMPLATE, _ORPHANS = range(6)  # their order on one level
 
 #: fields on which the home of other objects depends; they hardly ever change
 _HOMES: Final[Mapping[str, tuple[tuple[type[Record], str], ...]]] = {
@@ -27,6 +30,8 @@ _HOMES: Final[Mapping[str, tuple[tuple[type[Record], str], ...]]] = {
     "PBD": ((PBD, "host"), (PBD, "SR")),
     "VDI": ((VDI, "SR"),),
 }
+
+_ORPHANED: Final = ("snapshot_of", "is_a_snapshot")
 
 _STATE_ICONS: Final = {
     VMPowerState.Halted: "vm-halted",
@@ -59,6 +64,7 @@ def keys(cache: ObjectCache) -> Iterator[Key]:
     """Every object that might stand in the tree."""
     for cls, record in (("pool", Pool), ("host", Host), ("VM", VM), ("SR", SR)):
         yield from ((cls, ref) for ref in cache.all(record))
+    yield ORPHANS
 
 
 def row_of(cache: ObjectCache, key: Key, *, default_templates: bool) -> Row | None:
@@ -73,6 +79,8 @@ def row_of(cache: ObjectCache, key: Key, *, default_templates: bool) -> Row | No
     if cls == "host":
         host_rec = cache.get(Host, ref)
         return None if host_rec is None else _host(cache, key, host_rec)
+    if key == ORPHANS:
+        return _orphans(cache)
     pool_rec = cache.get(Pool, ref) if cls == "pool" else None
     return None if pool_rec is None else _pool(cache, key, pool_rec)
 
@@ -146,6 +154,8 @@ def affected(cache: ObjectCache, delta: Delta) -> set[Key] | None:
             return None
         if cls in ("pool", "host", "SR", "VM"):
             found.add((cls, ref))
+        if cls == "VM" and (came_or_went or any(_differs(cache, delta, cls, ref, VM, f) for f in _ORPHANED)):
+            found.add(ORPHANS)
         if cls == "pool":
             found |= {("host", host) for host in cache.all(Host)}  # the coordinator stands first
         elif cls == "host_metrics":
@@ -221,6 +231,14 @@ def _sr(cache: ObjectCache, key: Key, record: SR) -> Row | None:
     order = (_SR, 0, natural_key(name), key[1])
     parent = _under(cache, home_of_sr(cache, record))
     return Row(key, parent, order, name, what, icon, free_space(record), record.name_description)
+
+
+def _orphans(cache: ObjectCache) -> Row | None:
+    many = len(orphans(cache))
+    if not many:
+        return None
+    what = "Snapshots whose VM is gone"
+    return Row(ORPHANS, _under(cache, ""), (_ORPHANS,), "Orphaned snapshots", what, "snapshot", number(many))
 
 
 def _disk_hosts(cache: ObjectCache, vm_rec: VM) -> Iterator[str]:

@@ -9,7 +9,8 @@ from typing import Final
 from app.api import SR, VM, VMSS, Host, Pool, Task, VMOperation, VMPowerState
 from app.client import ObjectCache
 from ui.base.sizes_and_dates import count, percent, size
-from ui.navigation.placement import Key, accelerator, home_of_sr, host_icon, row_of, sr_icon, vm_icon
+from ui.models.orphans import orphans
+from ui.navigation.placement import ORPHANS, Key, accelerator, home_of_sr, host_icon, row_of, sr_icon, vm_icon
 
 _DOING: Final[Mapping[VMOperation, str]] = {
     VMOperation.snapshot: "taking a snapshot",
@@ -93,6 +94,8 @@ def doing(cache: ObjectCache, vm_rec: VM) -> list[str]:
 
 def _where(cache: ObjectCache, key: Key) -> str:
     cls, ref = key
+    if key == ORPHANS:
+        return f"{count(len(orphans(cache)), 'snapshot')} of VMs that are gone"
     if cls == "SR" and (sr_rec := cache.get(SR, ref)) is not None:
         return _where_sr(cache, sr_rec)
     if cls == "host" and (host_rec := cache.get(Host, ref)) is not None:

@@ -11,7 +11,7 @@ from PySide6.QtCore import QAbstractItemModel, QModelIndex, QObject, QPersistent
 from app.client import Delta, ObjectCache
 from ui.base import icons, text
 from ui.models.sorted_rows import MOST_RUNS, SortedRows
-from ui.navigation.placement import BUILT_IN, Key, Row, affected, keys, row_of
+from ui.navigation.placement import BUILT_IN, ORPHANS, Key, Row, affected, keys, row_of
 
 Index = QModelIndex | QPersistentModelIndex
 Role = Qt.ItemDataRole
@@ -275,7 +275,7 @@ class PoolTreeModel(QAbstractItemModel):
             return Qt.ItemFlag.NoItemFlags
         if row.key[0] in _HOLDERS:
             return _HOLDER_FLAGS
-        return _FIXED_FLAGS if row.what == BUILT_IN else _LEAF_FLAGS
+        return _FIXED_FLAGS if row.what == BUILT_IN or row.key == ORPHANS else _LEAF_FLAGS
 
     def data(self, index: Index, role: int = Role.DisplayRole) -> Any:
         key = self.key(index)

@@ -111,6 +111,22 @@ class World:
         self.allow(ref)
         return ref
 
+    def add_orphan(
+        self, name: str, of: str = "old-db", *, memory: bool = False, gone: str = "OpaqueRef:gone"
+    ) -> Ref[VM]:
+        """A snapshot, with a disk, of a VM that is gone."""
+        ref = self.add_vm(
+            name,
+            VMPowerState.Suspended if memory else VMPowerState.Halted,
+            is_a_snapshot=True,
+            is_a_template=True,
+            snapshot_of=Ref(gone),
+            snapshot_time=NOW - timedelta(days=9),
+            snapshot_metadata=f'{{"name_label": "{of}"}}',
+        )
+        self.add_disk(ref, f"{of} system", 20 * GIB, 2 * GIB)
+        return ref
+
     def add_template(self, name: str, **fields: Any) -> Ref[VM]:
         """A template that somebody made."""
         return self.add_vm(name, VMPowerState.Halted, is_a_template=True, **fields)

@@ -24,6 +24,7 @@ from ui.base.workspace import Workspace
 from ui.main_window import FEATURE_TABS, TABS, MainWindow, leave_dialog
 from ui.navigation import menus
 from ui.navigation.object_page import LostNotice
+from ui.navigation.placement import ORPHANS
 
 
 @pytest.fixture
@@ -68,9 +69,10 @@ def test_each_kind_of_object_has_its_tabs(window: MainWindow) -> None:
     assert tabs(window) == ["General", "Storage"]
 
 
-def test_every_tab_opens_on_every_kind_of_object(window: MainWindow) -> None:
+def test_every_tab_opens_on_every_kind_of_object(window: MainWindow, engine: FakeEngine) -> None:
+    engine.put(VM(name_label="left", is_a_template=True, is_a_snapshot=True))
     shown = {"pool": ("pool", pools.POOL), "host": ("host", pools.HOST), "vm": ("VM", pools.WIN)}
-    shown |= {"template": ("VM", pools.BASE), "sr": ("SR", pools.SR_DISKS)}
+    shown |= {"template": ("VM", pools.BASE), "sr": ("SR", pools.SR_DISKS), "orphans": ORPHANS}
     for kind, layout in TABS.items():
         for tab, _ in layout:
             assert f"{kind}.{tab}" in FEATURE_TABS

@@ -17,7 +17,7 @@ from app.api.enums import VMOperation, VMPowerState
 from app.client import ObjectCache
 from tests.support.fake_session import FakeEngine
 from tests.ui.main_window import pools
-from ui.navigation.placement import Key
+from ui.navigation.placement import ORPHANS, Key
 from ui.navigation.tree_model import SECONDARY_ROLE, PoolTreeModel
 
 FATAL = QAbstractItemModelTester.FailureReportingMode.Fatal
@@ -56,6 +56,22 @@ def test_everything_stands_in_its_place(qapp: QApplication, engine: FakeEngine) 
         "    Local storage",
         "  Debian 13 base",
     ]
+
+
+def test_snapshots_without_a_vm_have_one_row_at_the_end(qapp: QApplication, engine: FakeEngine) -> None:
+    pools.small_pool(engine)
+    model = following(engine)
+    QAbstractItemModelTester(model, FATAL)
+    assert not model.index_of(ORPHANS).isValid()
+    engine.remove(VM, pools.DB)
+    assert lines(model)[-2:] == ["  Debian 13 base", "  Orphaned snapshots"]
+    index = model.index_of(ORPHANS)
+    assert index.data(SECONDARY_ROLE) == "1"
+    assert not model.flags(index) & Qt.ItemFlag.ItemIsEditable
+    engine.put(VM(name_label="another", is_a_template=True, is_a_snapshot=True))
+    assert index.data(SECONDARY_ROLE) == "2"
+    engine.put(pools.machine("billing-db again"), pools.DB)
+    assert model.index_of(ORPHANS).data(SECONDARY_ROLE) == "1"
 
 
 def test_built_in_templates_come_last_and_only_on_request(qapp: QApplication, engine: FakeEngine) -> None:

@@ -36,7 +36,7 @@ _ACTS: Final = (
     ("snapshot.new_template", "New Template…", "template", ""),
     ("snapshot.delete", "Delete…", "delete", ""),
 )
-_WIDTHS: Final = (0, 180, 120, 120, 100)
+_WIDTHS: Final = (0, 160, 110, 140, 84)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,8 @@ from ui.base.failures import explain
 from ui.base.sizes_and_dates import count
 from ui.base.workspace import Workspace
 from ui.machines.states import Chosen, machines
-from ui.machines.together import Outcome, able, report, run_each, state_of
+from ui.machines.together import able, report, run_each, state_of
+from ui.widgets.outcomes import Outcome
 
 
 @dataclass(frozen=True)

@@ -4,37 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-
-from PySide6.QtGui import QStandardItem, QStandardItemModel
-from PySide6.QtWidgets import QHeaderView, QWidget
 
 from app.api import VM, ConnectionLost, Failure, Ref, Task, VMOperation
 from app.log import get
-from ui.base import icons
 from ui.base.commands import ENABLED, CommandState, Selection, disabled
-from ui.base.dialogs import Dialog, ask
+from ui.base.dialogs import ask
 from ui.base.failures import explain
-from ui.base.sizes_and_dates import count
 from ui.base.workspace import Workspace
 from ui.machines.reasons import why_not
 from ui.machines.states import Chosen, machines
-from ui.widgets.views import TableView
+from ui.widgets.outcomes import Outcome, OutcomeDialog
 
 log = get(__name__)
 
 #: no more at once: the engine's host has other things to do as well
 AT_ONCE = 25
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of the act on one VM; `error` is None where it was never tried, for `reason`."""
-
-    ref: str
-    name: str
-    reason: str
-    error: Exception | None = None
 
 
 def state_of(workspace: Workspace, selection: Selection, operation: VMOperation) -> CommandState:
@@ -101,26 +85,4 @@ async def report(workspace: Workspace, title: str, tried: int, failed: Sequence[
     if tried == 1 and only.error is not None:
         await workspace.show_error(only.error, title)
         return
-    await ask(OutcomeDialog(title, tried, failed, workspace.window))
-
-
-class OutcomeDialog(Dialog):
-    """The VMs an act did not happen to, each with its reason; the list can be copied."""
-
-    def __init__(self, title: str, tried: int, failed: Sequence[Outcome], parent: QWidget | None = None) -> None:
-        super().__init__(f"{title}: {count(len(failed), 'VM')} of {tried} left out", cancel="Close", parent=parent)
-        done = tried - len(failed)
-        self.add_sentence(f"It was done to {count(done, 'VM')}." if done else "It was not done to any of them.")
-        self.table = TableView("VMs left out, and why")
-        model = QStandardItemModel(0, 2, self.table)
-        model.setHorizontalHeaderLabels(["Name", "Reason"])
-        for outcome in failed:
-            reason = QStandardItem(icons.icon("alert-bad" if outcome.error else "alert-info"), outcome.reason)
-            reason.setToolTip(outcome.reason)
-            model.appendRow([QStandardItem(outcome.name), reason])
-        self.table.setModel(model)
-        self.table.setColumnWidth(0, 200)
-        self.table.horizontalHeader().setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
-        self.table.setMinimumWidth(560)
-        self.table.setFixedHeight(min(320, 48 + 28 * len(failed)))
-        self.content.addWidget(self.table, 1)
+    await ask(OutcomeDialog(title, tried, failed, parent=workspace.window))

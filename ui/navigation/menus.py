@@ -50,7 +50,7 @@ MENU_BAR: Final[Mapping[str, tuple[str, ...]]] = {
         "vm.delete",
         "vm.properties",
     ),
-    "&Storage": ("sr.scan", "-", "vbd.insert", "vbd.eject"),
+    "&Storage": ("sr.scan", "sr.coalesce", "sr.clean", "-", "vdi.destroy", "-", "vbd.insert", "vbd.eject"),
     "&Templates": (
         "template.new_vm",
         "template.quick_create",
@@ -103,7 +103,7 @@ CONTEXT: Final[Mapping[str, tuple[str, ...]]] = {
         "-",
         "vm.properties",
     ),
-    "SR": ("sr.scan", "-", "tree.rename", "sr.properties"),
+    "SR": ("sr.scan", "sr.coalesce", "sr.clean", "-", "tree.rename", "sr.properties"),
 }
 
 

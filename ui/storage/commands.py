@@ -7,6 +7,7 @@ from app.api.enums import SROperation, VBDOperation
 from ui.base.commands import ENABLED, Command, CommandState, Selection, disabled
 from ui.base.dialogs import ask
 from ui.base.workspace import Workspace
+from ui.storage import cleaning
 from ui.storage.insert_dialog import InsertDialog
 
 SCOPE = "storage"
@@ -17,6 +18,15 @@ def register(workspace: Workspace) -> None:
     """Register the commands of storage."""
     workspace.commands.add(
         Command(id="sr.scan", title="&Rescan", icon="refresh", run=scan, state=can_scan),
+        Command(id="sr.clean", title="&Clean Up…", icon="delete", run=cleaning.clean, state=cleaning.can_clean),
+        Command(
+            id="vdi.destroy",
+            title="&Delete Disks…",
+            icon="delete",
+            run=cleaning.delete,
+            state=cleaning.can_delete,
+            scope=cleaning.DISKS,
+        ),
         Command(id="vbd.insert", title="&Insert Disc…", icon="cd", run=insert, state=can_insert, scope=SCOPE),
         Command(id="vbd.eject", title="&Eject Disc", icon="export", run=eject, state=can_eject, scope=SCOPE),
     )

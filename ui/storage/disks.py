@@ -11,6 +11,7 @@ from app.api import EPOCH, SR, VBD, VDI, VM, Record, Ref, VBDMode, VBDType, VDIT
 from app.client import Delta, ObjectCache
 from ui.base.sizes_and_dates import size
 from ui.models.looking import Looking
+from ui.models.orphans import name_of_gone
 
 Kind = Literal["disk", "snapshot", "memory", "base", "iso", "other"]
 
@@ -67,11 +68,21 @@ class Volume:
     frozen: datetime | None
     location: str
     missing: bool
+    orphan: bool
 
     @property
     def words(self) -> str:
         """Its kind in words."""
         return f"{KINDS[self.kind][1]}, file missing" if self.missing else KINDS[self.kind][1]
+
+    @property
+    def state(self) -> str:
+        """Who needs it where no VM has it, in words; "" where that goes without saying."""
+        if self.kind == "base":
+            return "Others build on it"
+        if self.orphan:
+            return "Left by a snapshot" if self.kind == "snapshot" else "No VM has it"
+        return ""
 
 
 def size_or_dash(octets: int | None) -> str:
@@ -169,6 +180,7 @@ def _volume(cache: ObjectCache, ref: Ref[VDI], vdi: VDI, memories: Mapping[Ref[V
         frozen=frozen,
         location=vdi.location,
         missing=vdi.missing,
+        orphan=not (iso or names) and vdi.managed,
     )
 
 
@@ -179,7 +191,8 @@ def _holder(cache: ObjectCache, vm: str) -> str:
     if not record.is_a_snapshot:
         return record.name_label
     of = cache.get(VM, record.snapshot_of)
-    return f"{of.name_label} › {record.name_label}" if of is not None else record.name_label
+    owner = of.name_label if of is not None else name_of_gone(record) or "a VM that is gone"
+    return f"{owner} › {record.name_label}"
 
 
 def _kind(vdi: VDI, *, iso: bool) -> Kind:

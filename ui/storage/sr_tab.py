@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import Final
 
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QShowEvent
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QHeaderView, QVBoxLayout, QWidget
 
 from app.api import SR, VBD, VDI, VM
 from app.client import Delta
+from ui.base.commands import Selection
 from ui.base.dialogs import GAP, GROUP, label
 from ui.base.sizes_and_dates import age, count, exact, size
 from ui.base.workspace import Workspace
 from ui.models.kept_places import KeptPlaces
 from ui.models.table_model import Column, TableModel
+from ui.storage.cleaning import DISKS
 from ui.storage.disks import KINDS, Volume, size_or_dash, touched_volumes, volumes
 from ui.widgets.buttons import ActionButton, Segmented
 from ui.widgets.cards import Card
@@ -22,8 +24,15 @@ from ui.widgets.progress import CapacityBar
 from ui.widgets.search_field import SearchField
 from ui.widgets.views import TableView
 
-_SWITCH: Final = (("all", "All"), ("disk", "Disks"), ("snapshot", "Snapshots"), ("base", "Base copies"))
-_WIDTHS: Final = (0, 110, 150, 80, 80, 100)
+_SWITCH: Final = (
+    ("all", "All"),
+    ("disk", "Disks"),
+    ("snapshot", "Snapshots"),
+    ("base", "Base copies"),
+    ("orphan", "Without a VM"),
+)
+_WIDTHS: Final = (0, 104, 168, 76, 76, 96)
+_NOT_OF_ISOS: Final = (2, 4, 5)
 
 
 def columns() -> list[Column[Volume]]:
@@ -31,7 +40,11 @@ def columns() -> list[Column[Volume]]:
     return [
         Column(title="Name", text=lambda v: v.name, icon=lambda v: KINDS[v.kind][0], tooltip=_about),
         Column(title="Kind", text=lambda v: v.words, tone=lambda v: "bad" if v.missing else ""),
-        Column(title="VM", text=lambda v: v.holders),
+        Column(
+            title="VM",
+            text=lambda v: v.holders or v.state,
+            tone=lambda v: "attention" if v.orphan else "" if v.holders else "secondary",
+        ),
         Column(title="Size", text=lambda v: size_or_dash(v.virtual_size), order=lambda v: v.virtual_size, right=True),
         Column(title="Own use", text=lambda v: size_or_dash(v.used), order=lambda v: v.used, right=True),
         Column(
@@ -63,6 +76,8 @@ class SRStorageTab(QWidget):
         self.search = SearchField("Filter…")
         self.search.setMaximumWidth(220)
         self.scan = ActionButton(workspace.commands.action("sr.scan"), words="Rescan")
+        self.clean = ActionButton(workspace.commands.action("sr.clean"))
+        self.delete = ActionButton(workspace.commands.action("vdi.destroy"), words="Delete…")
         self.model: TableModel[Volume] = TableModel(columns())
         self.table = TableView("Disks of the storage", "There is nothing in this storage yet.")
         self.table.setModel(self.model)
@@ -73,6 +88,10 @@ class SRStorageTab(QWidget):
         self.kinds.chosen.connect(lambda _kind: self._filter())
         self.search.searched.connect(lambda _words: self._filter())
         self.table.doubleClicked.connect(lambda _index: self._show_holder())
+        self.table.selectionModel().selectionChanged.connect(lambda *_: self._choose())
+        self.model.modelReset.connect(self._choose)
+        self.table.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        self.table.customContextMenuRequested.connect(self._open_menu)
         workspace.changed.connect(self._follow)
 
     def show_object(self, _cls: str, ref: str) -> None:
@@ -96,18 +115,22 @@ class SRStorageTab(QWidget):
         self._space = Card("Space")
         self._space.content.addWidget(self.capacity)
         self._space.content.addWidget(self.allocation)
-        bar = QHBoxLayout()
-        bar.setSpacing(GAP)
+        acts, bar = QHBoxLayout(), QHBoxLayout()
+        for row in (acts, bar):
+            row.setSpacing(GAP)
+        for act in (self.clean, self.delete, self.scan):
+            acts.addWidget(act)
+        acts.addStretch()
         bar.addWidget(self.kinds)
-        bar.addWidget(self.search)
         bar.addStretch()
-        bar.addWidget(self.scan)
+        bar.addWidget(self.search, 1)
         card = Card(margin=4)
         card.content.addWidget(self.table)
         rows = QVBoxLayout(self)
         rows.setContentsMargins(24, GROUP, 24, GROUP)
         rows.setSpacing(12)
         rows.addWidget(self._space)
+        rows.addLayout(acts)
         rows.addLayout(bar)
         rows.addWidget(card, 1)
         rows.addWidget(self.summary)
@@ -116,6 +139,7 @@ class SRStorageTab(QWidget):
         super().showEvent(event)
         if self._stale:
             self._refresh()
+        self._choose()
 
     def _follow(self, delta: Delta) -> None:
         if not self._ref or not delta.touches(SR, VDI, VBD, VM):
@@ -156,7 +180,9 @@ class SRStorageTab(QWidget):
         iso = record.content_type == "iso"
         self._space.setVisible(not iso)
         self.kinds.setVisible(not iso)
-        for column in (2, 4, 5):  # nothing of an ISO
+        for shown in (self.delete, self.clean):
+            shown.setVisible(not iso)
+        for column in _NOT_OF_ISOS:
             self.table.setColumnHidden(column, iso)
         known = record.physical_size > 0 and record.physical_utilisation >= 0
         self.capacity.set_values(record.physical_utilisation if known else 0, record.physical_size if known else 0)
@@ -181,11 +207,30 @@ class SRStorageTab(QWidget):
         kind, words = self.kinds.current(), self.search.text().casefold().split()
         self.model.set_filter(
             lambda v: (
-                kind in ("all", v.kind)
-                and all(word in f"{v.name}\n{v.holders}\n{v.words}".casefold() for word in words)
+                (v.orphan if kind == "orphan" else kind in ("all", v.kind))
+                and all(word in f"{v.name}\n{v.holders}\n{v.words}\n{v.state}".casefold() for word in words)
             )
         )
         self._summarise()
+
+    def chosen(self) -> Selection:
+        """The chosen disks."""
+        rows = self.table.selectionModel().selectedRows()
+        return tuple(("VDI", key) for row in rows if (key := self.model.key(row)) is not None)
+
+    def _choose(self) -> None:
+        """Commands on disks act on what is chosen in the table that is looked at."""
+        self._workspace.commands.update(self.chosen() if self.isVisible() else (), DISKS)
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        super().hideEvent(event)
+        self._choose()
+
+    def _open_menu(self, place: QPoint) -> None:
+        if self.chosen():
+            menu = self._workspace.commands.menu(("vdi.destroy",), self.chosen(), self)
+            menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+            menu.popup(self.table.viewport().mapToGlobal(place))
 
     def _show_holder(self) -> None:
         key = self.model.key(self.table.currentIndex())

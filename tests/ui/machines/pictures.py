@@ -25,7 +25,7 @@ from ui.machines.power import force_dialog
 from ui.machines.properties import PropertiesDialog
 from ui.machines.states import machines
 from ui.machines.templates import convert_dialog
-from ui.machines.together import Outcome, OutcomeDialog
+from ui.widgets.outcomes import Outcome, OutcomeDialog
 
 Shot = Callable[[World], QWidget]
 

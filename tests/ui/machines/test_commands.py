@@ -12,7 +12,7 @@ from ui.base.commands import CommandState, Selection
 from ui.base.dialogs import ConsequenceDialog, Dialog, ErrorDialog
 from ui.machines.delete_vm import DeleteDialog, doomed
 from ui.machines.properties import PropertiesDialog
-from ui.machines.together import OutcomeDialog
+from ui.widgets.outcomes import OutcomeDialog
 
 State = VMPowerState
 

@@ -13,7 +13,7 @@ from ui.base.dialogs import ConsequenceDialog, ErrorDialog
 from ui.machines.copy_vm import CopyDialog
 from ui.machines.new_vm_wizard import NewVmWizard
 from ui.machines.templates import convert_dialog
-from ui.machines.together import OutcomeDialog
+from ui.widgets.outcomes import OutcomeDialog
 
 State = VMPowerState
 

@@ -21,8 +21,12 @@ from ui.base import theme
 from ui.base.settings import Settings
 from ui.base.theme import Theme
 from ui.base.workspace import Workspace
+from ui.machines.orphans import recreate_dialog
+from ui.machines.orphans_tab import OrphansTab
 from ui.main_window import MainWindow, leave_dialog
+from ui.navigation.placement import ORPHANS
 from ui.navigation.window_commands import about_dialog
+from ui.storage.cleaning import CleanDialog, orphaned
 from ui.storage.insert_dialog import InsertDialog
 
 SIZES = ((1024, 700), (1440, 900))
@@ -46,6 +50,28 @@ def busy(engine: FakeEngine, workspace: Workspace) -> None:
 def small(engine: FakeEngine, workspace: Workspace) -> None:
     pools.small_pool(engine)
     busy(engine, workspace)
+
+
+def left(engine: FakeEngine, workspace: Workspace) -> None:
+    small(engine, workspace)
+    pools.leftovers(engine)
+
+
+def orphans(window: MainWindow) -> None:
+    window.show_object(*ORPHANS)
+    page = window.page.tabs.page("snapshots")
+    assert isinstance(page, OrphansTab)
+    page.table.selectRow(1)
+
+
+def recreate(window: MainWindow) -> QWidget:
+    cache = window.workspace.cache
+    record = next(vm for vm in cache.all(VM).values() if vm.name_label == "Nightly")
+    return shown(recreate_dialog(cache, record, window))
+
+
+def clean(window: MainWindow) -> QWidget:
+    return shown(CleanDialog(orphaned(window.workspace.cache, pools.SR_DISKS), window))
 
 
 def awkward(engine: FakeEngine, workspace: Workspace) -> None:
@@ -109,6 +135,10 @@ SCENES: dict[str, tuple[Callable[[FakeEngine, Workspace], None], Show]] = {
     "host": (small, lambda w: w.show_object("host", pools.HOST)),
     "pool": (small, lambda w: w.show_object("pool", pools.POOL)),
     "sr": (small, lambda w: w.show_object("SR", pools.SR_DISKS, "general")),
+    "orphans": (left, orphans),
+    "recreate": (left, recreate),
+    "clean": (left, clean),
+    "sr-orphans": (left, lambda w: w.show_object("SR", pools.SR_DISKS, "storage")),
     "sr-storage": (small, lambda w: w.show_object("SR", pools.SR_DISKS, "storage")),
     "template": (small, lambda w: w.show_object("VM", pools.BASE)),
     "long": (awkward, lambda w: w.show_object("VM", "OpaqueRef:long")),

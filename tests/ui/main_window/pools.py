@@ -32,7 +32,7 @@ from app.api import (
     class_of,
     classes,
 )
-from app.api.enums import SROperation, VBDOperation
+from app.api.enums import SROperation, VBDOperation, VDIOperation
 from tests.support.fake_session import FakeEngine
 
 GIB = 1024**3
@@ -209,6 +209,38 @@ def _snapshot(engine: FakeEngine, data: str) -> None:
     engine.change(VDI, frozen, VBDs=frozenset({held}))
     engine.change(VM, snapshot, VBDs=frozenset({held}))
     engine.change(VM, DB, snapshots=frozenset({snapshot}))
+
+
+def leftovers(engine: FakeEngine) -> None:
+    """Snapshots whose VM is gone, and disks that no VM has."""
+    for number, (name, gone) in enumerate(
+        (("Before the move", "old-ledger"), ("Nightly", "old-ledger"), (LONG, CHINESE))
+    ):
+        snapshot = engine.put(
+            VM(
+                name_label=name,
+                is_a_template=True,
+                is_a_snapshot=True,
+                snapshot_of=Ref(f"OpaqueRef:gone-{gone}"),
+                snapshot_metadata=f'{{"name_label": "{gone}"}}',
+                snapshot_time=NOW - timedelta(days=40 + number),
+                power_state=VMPowerState.Suspended if number == 1 else VMPowerState.Halted,
+                allowed_operations=frozenset({VMOperation.revert, VMOperation.clone, VMOperation.destroy}),
+            )
+        )
+        disk(engine, snapshot, 0, f"{gone} system", 20 * GIB, (number + 1) * GIB)
+    for name, used, frozen in (("web-00", 7 * GIB, False), ("web-00 data", 31 * GIB, True)):
+        engine.put(
+            VDI(
+                name_label=name,
+                SR=Ref(SR_DISKS),
+                virtual_size=64 * GIB,
+                physical_utilisation=used,
+                is_a_snapshot=frozen,
+                snapshot_time=NOW - timedelta(days=90),
+                allowed_operations=frozenset({VDIOperation.destroy}),
+            )
+        )
 
 
 def messages(engine: FakeEngine) -> None:

@@ -37,11 +37,11 @@ def rows(tab: SRStorageTab) -> dict[str, tuple[str, str]]:
 
 def test_each_disk_says_what_it_is_and_whose(tab: SRStorageTab) -> None:
     assert rows(tab) == {
-        "base copy, Base copy": ("Base copy", ""),
+        "base copy, Base copy": ("Base copy", "Others build on it"),
         "billing-db data, Disk": ("Disk", "billing-db"),
         "billing-db data, Snapshot": ("Snapshot", "billing-db › Before upgrade 16"),
         "billing-db system, Disk": ("Disk", "billing-db"),
-        "memory of build-agent, Memory image": ("Memory image", ""),
+        "memory of build-agent, Memory image": ("Memory image", "No VM has it"),
         "test-win11, Disk": ("Disk", "test-win11"),
         "web-01, Disk": ("Disk", "web-01"),
     }
@@ -69,13 +69,13 @@ def test_names_of_vms_are_followed(tab: SRStorageTab, engine: FakeEngine) -> Non
     assert rows(tab)["billing-db data, Snapshot"][1] == "ledger › Before upgrade 16"
     assert rows(tab)["billing-db system, Disk"][1] == "ledger"
     engine.remove(VM, pools.WEB)
-    assert rows(tab)["web-01, Disk"][1] == ""
+    assert rows(tab)["web-01, Disk"][1] == "No VM has it"
 
 
 def test_a_disk_that_changes_hands_or_goes(tab: SRStorageTab, engine: FakeEngine) -> None:
     vbd, held = next((r, v) for r, v in engine.cache.all(VBD).items() if v.VM == pools.WEB)
     engine.remove(VBD, vbd)
-    assert rows(tab)["web-01, Disk"][1] == ""
+    assert rows(tab)["web-01, Disk"][1] == "No VM has it"
     taken = engine.put(VBD(VM=pools.ref(pools.WIN), VDI=held.VDI, userdevice="1"))
     engine.change(VDI, held.VDI, VBDs=frozenset({taken}))
     assert rows(tab)["web-01, Disk"][1] == "test-win11"

@@ -77,7 +77,7 @@ def _read(files: FileRepository) -> tuple[dict[str, str], dict[str, int]]:
     for image in files.image_ids():
         try:
             sizes[image] = files.physical_utilisation(image)
-            parents[image] = files.parent(image) or ""
+            parents[image] = files.known_parent(image) or ""
         except StorageError as error:
             # One that went just now does not count; one that cannot be read does.
             if error.cause != "missing":

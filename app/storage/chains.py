@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import re
+import time
 import uuid
 from pathlib import Path
 
@@ -18,6 +19,8 @@ log = logging.getLogger(__name__)
 
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 _IMAGE_SUFFIX = ".qcow2"
+_SETTLED_NS = 1_000_000_000
+"""The age from which a file's time of change tells it from all later changes; file systems count in 4 ms or so."""
 
 
 class ImageChains:
@@ -25,6 +28,7 @@ class ImageChains:
 
     def __init__(self, folder: Path) -> None:
         self._images = folder
+        self._read_before: dict[str, tuple[tuple[int, int, int], str | None]] = {}
 
     def new_id(self) -> str:
         """An id no image has."""
@@ -111,13 +115,31 @@ class ImageChains:
         children: dict[str, set[str]] = {image_id: set() for image_id in ids}
         for image_id in ids:
             try:
-                parent_id = self.parent(image_id)
+                parent_id = self.known_parent(image_id)
             except StorageError as error:
                 log.warning("Storage %s: %s", self._images, error.message)
                 continue
             if parent_id in children:
                 children[parent_id].add(image_id)
+        for gone in self._read_before.keys() - children.keys():
+            self._read_before.pop(gone, None)
         return {image_id: frozenset(found) for image_id, found in children.items()}
+
+    def known_parent(self, image_id: str) -> str | None:
+        """As `parent`, but the header is only read if the file has changed since: for looking at very many images.
+
+        :raise StorageError: as `parent`.
+        """
+        status = self._status(image_id)
+        signature = (status.st_ino, status.st_ctime_ns, status.st_size)
+        before = self._read_before.get(image_id)
+        if before is not None and before[0] == signature:
+            return before[1]
+        parent_id = self.parent(image_id)
+        # A change just now may be followed by another that the file system's clock cannot tell from it.
+        if time.time_ns() - status.st_ctime_ns > _SETTLED_NS:
+            self._read_before[image_id] = (signature, parent_id)
+        return parent_id
 
     def verify(self, image_id: str) -> None:
         """Check that the whole chain can be read and is of the kind we make; to be called before a VM starts.

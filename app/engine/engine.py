@@ -36,6 +36,7 @@ from app.ops.readiness import VMReadinessOps
 from app.ops.screenshots import blob_path, sweep
 from app.ops.storage_ops import SROps, VDIOps, refresh_sizes, scan
 from app.ops.translate import failures
+from app.ops.vm_checkpoint import VMCheckpointOps
 from app.ops.vm_clone import VMCloneOps
 from app.ops.vm_copy import VMCopyOps
 from app.ops.vm_create import VMCreateOps
@@ -257,6 +258,7 @@ def _dispatcher(context: Context, tasks: Tasks, schedules: Schedules, coalescer:
     families = (
         VMPowerOps,
         VMSnapshotOps,
+        VMCheckpointOps,
         VMRecreateOps,
         VMDestroyOps,
         VMCloneOps,

@@ -7,7 +7,7 @@ from typing import Final
 
 from app.api import VDI, Failure
 from app.log import get
-from app.ops import merge_run, quiesce, vm_clone, vm_destroy, vm_power, vm_revert, vm_snapshot
+from app.ops import merge_run, quiesce, vm_checkpoint, vm_clone, vm_destroy, vm_power, vm_revert, vm_snapshot
 from app.ops.context import Context, Recovery
 from app.ops.images import DISCARD, discard_unheld
 from app.storage.errors import StorageError
@@ -24,6 +24,7 @@ async def _discard(context: Context, entry: Entry) -> None:
 RECOVERIES: Final[Mapping[str, Recovery]] = {
     quiesce.FREEZE: quiesce.recover,
     vm_snapshot.SNAPSHOT: vm_snapshot.recover,
+    vm_checkpoint.CHECKPOINT: vm_checkpoint.recover,
     vm_revert.REVERT: vm_revert.recover,
     vm_clone.CLONE: vm_clone.recover,
     vm_power.SUSPEND: vm_power.recover_suspend,

@@ -49,9 +49,22 @@ _LOOK_CLOSELY: Final = 0.002
 
 
 async def save_method(guest: Guest) -> SaveMethod:
-    """See `Driver.save_method`. QEMU itself is asked: the answer depends on its version, the kernel and our rights."""
-    if guest.state != "running" or (await _memory_size(guest)) <= STOP_UP_TO:
+    """See `Driver.save_method`."""
+    if guest.state != "running":
         return "stop"
+    if guest.saves_in_background is None:
+        async with guest.lock:
+            guest.saves_in_background = await _saves_in_background(guest)
+    return "background" if guest.saves_in_background else "stop"
+
+
+async def _saves_in_background(guest: Guest) -> bool:
+    """QEMU itself is asked: the answer depends on its version, the kernel and our rights.
+
+    :raise DriverError: QEMU did not answer.
+    """
+    if int((await guest.execute("query-memory-size-summary"))["base-memory"]) <= STOP_UP_TO:
+        return False
     try:
         await set_capability(guest, BACKGROUND, on=True)
         await set_capability(guest, BACKGROUND, on=False)
@@ -59,12 +72,8 @@ async def save_method(guest: Guest) -> SaveMethod:
         if error.cause != "qmp":
             raise
         log.info("memory is saved with the guest stopped", guest=guest.uuid, reason=error.message)
-        return "stop"
-    return "background"
-
-
-async def _memory_size(guest: Guest) -> int:
-    return int((await guest.execute("query-memory-size-summary"))["base-memory"])
+        return False
+    return True
 
 
 async def checkpoint(

@@ -59,6 +59,7 @@ class Guest:
     :ivar screen_lock: held while the one file for pictures is in use.
     :ivar migration: set when QEMU tells that a transfer of memory changed its status, or that the guest runs.
     :ivar stood_since: when we last heard that the virtual CPUs stand still, on the monotonic clock.
+    :ivar saves_in_background: whether QEMU can write memory while the guest runs; None until it was asked.
     :ivar images: device -> its active image; kept by `app.hypervisor.disks`.
     :ivar agent: the conversation with the agent inside, whether there is one or not.
     :ivar has_agent: whether the guest has opened the agent's port.
@@ -74,6 +75,7 @@ class Guest:
         self.screen_lock = asyncio.Lock()
         self.migration = asyncio.Event()
         self.stood_since = 0.0
+        self.saves_in_background: bool | None = None
         self.images: dict[str, ActiveImage] = {}
         self.agent = Agent(self.run.agent)
         self.has_agent = False

@@ -157,9 +157,7 @@ class QemuDriver:
             return await memory.save(guest, path, progress)
 
     async def save_method(self, uuid: str) -> SaveMethod:
-        guest = self._guest(uuid)
-        async with guest.lock:
-            return await checkpoint.save_method(guest)
+        return await checkpoint.save_method(self._guest(uuid))
 
     async def checkpoint(
         self,

@@ -248,6 +248,5 @@ async def _pause_method(context: Context, record: VM) -> str:
     """How the memory would be kept: `background` while the guest runs on, `stop`, or `none` without a guest."""
     if record.power_state not in _WITH_GUEST:
         return "none"
-    if record.power_state is VMPowerState.Paused or record.memory_dynamic_max <= STOP_UP_TO:
-        return "stop"
-    return "background" if "background-snapshot" in (await context.driver.facts()).features else "stop"
+    with failures():
+        return await context.driver.save_method(record.uuid)

@@ -23,6 +23,7 @@ _ANY: Final = frozenset(VMPowerState)
 POWER_STATES: Final[Mapping[VMOperation, frozenset[VMPowerState]]] = {
     Op.snapshot: _ANY,
     Op.snapshot_with_quiesce: _RUNNING,
+    Op.checkpoint: frozenset({VMPowerState.Paused, VMPowerState.Suspended, VMPowerState.Running}),
     Op.clone: _HALTED,
     Op.copy: _HALTED,
     Op.revert: _ANY,

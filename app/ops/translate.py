@@ -30,8 +30,10 @@ def from_storage(error: StorageError) -> Failure:
 
 
 def from_driver(error: DriverError, vm: str) -> Failure:
-    """A hypervisor error as VM_HYPERVISOR_FAILURE[vm, sentence, QEMU's own text]; an extension of ours."""
+    """A hypervisor error as VM_HYPERVISOR_FAILURE[vm, sentence, QEMU's own text], an extension of ours; 44 if full."""
     log.warning("hypervisor error", cause=error.cause, text=error.message, command=error.command, detail=error.detail)
+    if error.cause == "no_space":
+        return storage_failure(44, "There is insufficient space", error.message)
     return Failure("VM_HYPERVISOR_FAILURE", vm, error.message, error.detail)
 
 

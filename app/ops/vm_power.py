@@ -5,19 +5,18 @@ from __future__ import annotations
 import asyncio
 
 from app import crash_points
-from app.api import NULL, SR, VDI, VM, Failure, Host, Ref, VDIType, VMCalls, VMOperation, VMPowerState
+from app.api import NULL, SR, VDI, VM, Failure, Host, Ref, VMCalls, VMOperation, VMPowerState
 from app.api.failure import not_allowed
-from app.api.types import is_null, new_ref
-from app.hypervisor.driver import SavedFacts
+from app.api.types import is_null
 from app.ops.context import Context, Operations
 from app.ops.disks import disks, guest_spec, image_path
 from app.ops.images import discarding
 from app.ops.locking import operation, refresh_vm
+from app.ops.memory_images import record_memory_image
 from app.ops.power_state import drop_memory_image, mark_down, mark_running
 from app.ops.task import current
 from app.ops.translate import failures
 from app.storage.journal import Entry
-from app.store import Transaction
 
 CLEAN_SHUTDOWN_SECONDS = 120.0
 """How long a guest may take to switch itself off before VM_SHUTDOWN_TIMEOUT."""
@@ -190,35 +189,11 @@ async def _suspend(context: Context, vm: str) -> None:
 async def undo_suspend(context: Context, vm: str, image: str, sr: str) -> None:
     """Let the guest run on and remove what there is of the memory image."""
     record = context.store.find(VM, vm)
-    if record is not None and context.driver.state(record.uuid) == "saved":
-        await context.driver.unpause(record.uuid)
+    if record is not None and context.driver.state(record.uuid) != "absent":
+        await context.driver.end_save(record.uuid, running=True)
     files = context.files(sr)
     files.discard([image])
     files.memory_part_path(image).unlink(missing_ok=True)
-
-
-def record_memory_image(context: Context, tx: Transaction, vm: str, sr: Ref[SR], image: str, saved: SavedFacts) -> None:
-    """Make the VDI of a memory image and hang it on the VM."""
-    ref: Ref[VDI] = new_ref()
-    files = context.files(sr)
-    tx.create(
-        VDI(
-            name_label="Suspend image",
-            SR=sr,
-            type=VDIType.suspend,
-            location=image,
-            virtual_size=saved.size,
-            physical_utilisation=files.memory_utilisation(image),
-            sm_config={
-                "machine": saved.machine,
-                "cpu": saved.cpu,
-                "accelerator": saved.accelerator,
-                "qemu": saved.version,
-            },
-        ),
-        ref,
-    )
-    tx.update(VM, vm, suspend_VDI=ref)
 
 
 async def _resume(context: Context, vm: str, *, paused: bool) -> None:

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from app import crash_points
-from app.api import NULL, SR, VM, Host, Ref, VMGuestMetrics, VMMetrics, VMOperation
+from app.api import NULL, SR, VM, Host, Ref, VMGuestMetrics, VMMetrics, VMOperation, VMPowerState
 from app.api.types import EPOCH, is_null, new_ref, new_uuid
 from app.ops.context import Context
 from app.ops.images import begin_making, finish_discard
@@ -18,7 +20,15 @@ from app.ops.locking import operation, refresh_vm
 from app.ops.snapshot_metadata import fields_to_restore, unpack
 from app.ops.task import current
 from app.ops.translate import failures
-from app.ops.vm_revert import VMRevertOps, overlays, plan_revert, replace_disks, replace_networks
+from app.ops.vm_revert import (
+    VMRevertOps,
+    hang_memory,
+    overlays,
+    plan_revert,
+    replace_disks,
+    replace_networks,
+    share_memory,
+)
 from app.ops.vm_snapshot import copy_record
 from app.store import Transaction
 
@@ -42,10 +52,13 @@ async def recreate(context: Context, snapshot: Ref[VM]) -> Ref[VM]:
     """Make the VM of a snapshot again; the caller holds it. :raise Failure: nothing has changed then."""
     plan = plan_revert(context, snapshot, new_ref())
     with failures(snapshot):
-        entry = begin_making(context, [(disk["sr"], disk["overlay"]) for disk in plan["made"]])
+        made = [(disk["sr"], disk["overlay"]) for disk in plan["made"]]
+        memory = [(plan["memory"]["sr"], plan["memory"]["image"])] if plan["memory"] else []
+        entry = begin_making(context, [*made, *memory])
         try:
             for sr, pairs in overlays(plan).items():
                 context.files(sr).create_overlays(pairs)
+            await share_memory(context, plan)
             crash_points.reach("vm_recreate.overlays_written")
             current().progress(0.5)
             current().point_of_no_return()
@@ -65,12 +78,15 @@ def _commit(context: Context, plan: Mapping[str, Any]) -> None:
     with context.store.transaction() as tx:
         source = tx.get(VM, snapshot)
         made = _record(context, tx, snapshot, source)
+        if plan["memory"]:
+            made = msgspec.structs.replace(made, power_state=VMPowerState.Suspended)
         tx.create(made, vm)
         for ref, other in context.store.all(VM).items():
             if other.snapshot_of == source.snapshot_of and other.is_a_snapshot:
                 tx.update(VM, ref, snapshot_of=vm)
         replace_disks(context, tx, vm, plan)
         replace_networks(tx, vm, snapshot)
+        hang_memory(tx, vm, plan["memory"])
         body = f"VM '{made.name_label}' (uuid: {made.uuid}) was made again from '{source.name_label}'"
         context.post(tx, "VM_SNAPSHOT_REVERTED", 5, vm, f"{body} (uuid: {source.uuid})")
 

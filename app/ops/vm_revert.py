@@ -1,21 +1,39 @@
 """VM.revert: put a VM back to a snapshot, without ever being without a state to go back to.
 
 Order: journal, new overlays on the frozen images, end the guest, one store transaction that moves the disks to the
-overlays, then the old images go. Until the transaction the VM is what it was; after it, it is the snapshot.
+overlays, then the old images go. Until the transaction the VM is what it was; after it, it is the snapshot. A
+checkpoint's memory image is shared before the guest ends: after the transaction the VM is Suspended with an image of
+its own, and the checkpoint keeps its own, so that it can be gone back to again.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any, Final
 
 from app import crash_points
-from app.api import NULL, VBD, VDI, VIF, VM, Failure, Ref, VBDType, VMCalls, VMGuestMetrics, VMMetrics, VMOperation
+from app.api import (
+    NULL,
+    VBD,
+    VDI,
+    VIF,
+    VM,
+    Failure,
+    Ref,
+    VBDType,
+    VMCalls,
+    VMGuestMetrics,
+    VMMetrics,
+    VMOperation,
+    VMPowerState,
+)
 from app.api.types import is_null, new_ref, new_uuid
 from app.ops.context import Context, Operations
 from app.ops.disks import check_depth, disks
 from app.ops.images import discarding, leaf_and_bases
 from app.ops.locking import operation, refresh_vm
+from app.ops.memory_images import record_shared_image
 from app.ops.power_state import drop_memory_image, mark_down
 from app.ops.snapshot_metadata import fields_to_restore
 from app.ops.task import current
@@ -51,6 +69,7 @@ async def revert(context: Context, snapshot: Ref[VM], vm: Ref[VM]) -> None:
         with failures(vm):
             for sr, pairs in overlays(plan).items():
                 context.files(sr).create_overlays(pairs)
+            await share_memory(context, plan)
         crash_points.reach("vm_revert.overlays_written")
         current().progress(0.3)
         current().point_of_no_return()
@@ -88,7 +107,26 @@ def plan_revert(context: Context, snapshot: Ref[VM], vm: Ref[VM]) -> dict[str, A
             moved.append({**item, "vdi": frozen.snapshot_of, "old": current_disk.location})
         else:
             made.append({**item, "vdi": new_ref()})
-    return {"vm": vm, "snapshot": snapshot, "moved": moved, "made": made, "marker": new_uuid()}
+    plan = {"vm": vm, "snapshot": snapshot, "moved": moved, "made": made, "marker": new_uuid()}
+    return {**plan, "memory": _memory_plan(context, snapshot)}
+
+
+def _memory_plan(context: Context, snapshot: Ref[VM]) -> dict[str, str]:
+    """The image for the VM beside the checkpoint's; empty if the snapshot has no memory."""
+    source = context.store.get(VM, snapshot).suspend_VDI
+    vdi = context.store.find(VDI, source)
+    if vdi is None:
+        return {}
+    return {"vdi": source, "sr": vdi.SR, "source": vdi.location, "image": context.files(vdi.SR).new_id()}
+
+
+async def share_memory(context: Context, plan: Mapping[str, Any]) -> None:
+    """Make the VM's own image of a checkpoint's memory. :raise StorageError: nothing is made then."""
+    memory = plan["memory"]
+    if memory:
+        files = context.files(memory["sr"])
+        await asyncio.to_thread(files.share_memory, memory["source"], memory["image"])
+        crash_points.reach("vm_revert.memory_shared")
 
 
 def overlays(plan: Mapping[str, Any]) -> dict[str, list[tuple[str, str]]]:
@@ -116,12 +154,13 @@ def commit(context: Context, plan: Mapping[str, Any]) -> None:
     with discarding(context) as discard:
         with context.store.transaction() as tx:
             dropped = drop_memory_image(context, tx, vm)
-            mark_down(context, tx, vm)
+            mark_down(context, tx, vm, VMPowerState.Suspended if plan["memory"] else VMPowerState.Halted)
             before, source = tx.get(VM, vm), tx.get(VM, snapshot)
             replace_disks(context, tx, vm, plan)
             replace_networks(tx, vm, snapshot)
             _restore_figures(tx, before, source)
             fields = fields_to_restore(source, before)
+            hang_memory(tx, vm, plan["memory"])
             tx.update(VM, vm, **{**fields, "parent": snapshot, "generation_id": _generation(plan)})
             context.post(tx, "VM_SNAPSHOT_REVERTED", 5, vm, _news(before, source))
             freed = [image for d in plan["moved"] for image in leaf_and_bases(context, tx, d["sr"], d["old"])]
@@ -129,6 +168,12 @@ def commit(context: Context, plan: Mapping[str, Any]) -> None:
         refresh_vm(context, vm)
         refresh_vm(context, snapshot)
         crash_points.reach("vm_revert.recorded")
+
+
+def hang_memory(tx: Transaction, vm: Ref[VM], memory: Mapping[str, str]) -> None:
+    """After a checkpoint the VM is Suspended: what it did then goes on when it is resumed."""
+    if memory:
+        record_shared_image(tx, vm, tx.get(VDI, memory["vdi"]), memory["image"])
 
 
 def _news(vm: VM, snapshot: VM) -> str:
@@ -203,6 +248,13 @@ def _restore_figures(tx: Transaction, vm: VM, snapshot: VM) -> None:
         tx.update(VMGuestMetrics, vm.guest_metrics, live=False)
 
 
+def _drop_shared(context: Context, memory: Mapping[str, str] | None) -> None:
+    if memory:
+        files = context.files(memory["sr"])
+        files.memory_part_path(memory["image"]).unlink(missing_ok=True)
+        files.discard([memory["image"]])
+
+
 async def recover(context: Context, entry: Entry) -> None:
     """Undo a revert that was not committed. Safe to repeat."""
     plan: dict[str, Any] = dict(entry.facts)
@@ -211,6 +263,7 @@ async def recover(context: Context, entry: Entry) -> None:
         with failures():
             for sr, pairs in overlays(plan).items():
                 context.files(sr).discard(overlay for overlay, _ in pairs)
+            _drop_shared(context, plan.get("memory"))
     entry.end()
     vm = context.store.find(VM, plan["vm"])
     if vm is not None and context.driver.state(vm.uuid) == "absent" and vm.power_state.value in ("Running", "Paused"):

@@ -101,17 +101,17 @@ async def take(
     op = VMOperation.snapshot_with_quiesce if quiesce else VMOperation.snapshot
     (await readiness(context, vm, op, ignored, claimed=True)).require()
     with_guest = context.store.get(VM, vm).power_state in WITH_GUEST
-    plan = {**_plan(context, name, chosen, ignored), "vm": vm, "marks": dict(current().marks), "with_guest": with_guest}
+    plan = {**new_plan(context, name, chosen, ignored), "vm": vm, "with_guest": with_guest}
     plan |= {"quiesce": quiesce, "figures": crash_consistent(INTERRUPTED if quiesce else "") if with_guest else {}}
-    entry = await _prepare(context, plan)
+    entry = await prepare(context, plan)
     try:
         async with file_systems_held(context, plan):
             await _switch(context, vm, plan)
         # A guest has left the old files for good. Without one they are still in use if the commit fails.
-        freezing = _start_freezing(context, plan) if with_guest else None
+        freezing = start_freezing(context, plan) if with_guest else None
         commit(context, plan)
         crash_points.reach("vm_snapshot.committed")
-        await (freezing or _start_freezing(context, plan))
+        await (freezing or start_freezing(context, plan))
         entry.end()
     except BaseException:
         # What QEMU did is asked, not assumed: it may have switched although its answer was lost.
@@ -120,13 +120,15 @@ async def take(
             raise
     snapshot: Ref[VM] = Ref(plan["snapshot"])
     # Not before: drawing the picture takes QEMU longer than the switch, and the guest's disks would wait for it.
-    picture = _start_picture(context, vm)
+    picture = start_picture(context, vm)
     if picture is not None:
         keep_screenshot(context, snapshot, picture)
     return snapshot
 
 
-def _plan(context: Context, name: str, chosen: Sequence[tuple[Disk, VDI]], ignored: frozenset[str]) -> dict[str, Any]:
+def new_plan(
+    context: Context, name: str, chosen: Sequence[tuple[Disk, VDI]], ignored: frozenset[str]
+) -> dict[str, Any]:
     """Everything that a recovery needs to complete or undo the snapshot, as JSON."""
     made = [
         {
@@ -146,23 +148,24 @@ def _plan(context: Context, name: str, chosen: Sequence[tuple[Disk, VDI]], ignor
         "time": context.now().isoformat(),
         "ignored": sorted(ignored),
         "disks": made,
+        "marks": dict(current().marks),
         "stall": 0.0,
     }
 
 
-def _start_picture(context: Context, vm: str) -> asyncio.Task[bytes] | None:
+def start_picture(context: Context, vm: str) -> asyncio.Task[bytes] | None:
     record = context.store.get(VM, vm)
     if record.power_state not in WITH_GUEST:
         return None
     return asyncio.ensure_future(context.driver.screenshot(record.uuid))
 
 
-async def _prepare(context: Context, plan: dict[str, Any]) -> Entry:
+async def prepare(context: Context, plan: Mapping[str, Any], op: str = SNAPSHOT) -> Entry:
     """Write the journal entry and the overlays, all at once so that the file system syncs them together.
 
     An overlay whose entry was not written any more is empty, and swept at the next start.
     """
-    writes = [asyncio.to_thread(context.journal.begin, SNAPSHOT, **plan)]
+    writes = [asyncio.to_thread(context.journal.begin, op, **plan)]
     overlays = [
         asyncio.to_thread(context.files(d["sr"]).create_overlay, d["overlay"], d["image"]) for d in plan["disks"]
     ]
@@ -186,12 +189,16 @@ async def _switch(context: Context, vm: str, plan: dict[str, Any]) -> None:
     current().point_of_no_return()
     if record.power_state not in WITH_GUEST or not plan["disks"]:
         return
-    switches = [DiskSwitch(d["device"], context.files(d["sr"]).image_path(d["overlay"])) for d in plan["disks"]]
     with failures(vm):
-        facts = await context.driver.switch_disks(record.uuid, switches)
+        facts = await context.driver.switch_disks(record.uuid, switches(context, plan))
     plan["stall"] = facts.stall
     crash_points.reach("vm_snapshot.switched")
     current().progress(0.7)
+
+
+def switches(context: Context, plan: Mapping[str, Any]) -> list[DiskSwitch]:
+    """What the hypervisor is to do."""
+    return [DiskSwitch(d["device"], context.files(d["sr"]).image_path(d["overlay"])) for d in plan["disks"]]
 
 
 def _by_repository(plan: Mapping[str, Any]) -> dict[str, list[tuple[str, str]]]:
@@ -201,7 +208,7 @@ def _by_repository(plan: Mapping[str, Any]) -> dict[str, list[tuple[str, str]]]:
     return pairs
 
 
-def _start_freezing(context: Context, plan: Mapping[str, Any]) -> asyncio.Future[None]:
+def start_freezing(context: Context, plan: Mapping[str, Any]) -> asyncio.Future[None]:
     """Make the old files read-only, all at once and from now on: threads do not wait for the event loop's next turn."""
     loop = asyncio.get_running_loop()
     started = [loop.run_in_executor(None, _freeze, context.files(d["sr"]), d["image"]) for d in plan["disks"]]
@@ -236,18 +243,30 @@ def commit(context: Context, plan: Mapping[str, Any]) -> None:
     vm: Ref[VM] = Ref(plan["vm"])
     with store.transaction() as tx:
         before = tx.get(VM, vm)
-        snapshot = _create_snapshot(context, tx, vm, before, plan)
-        disks_of = {d["vdi"]: _snapshot_disk(context, tx, d, plan) for d in plan["disks"]}
-        for drive in all_drives(tx, vm):
-            if drive.vdi_ref not in plan["ignored"]:
-                _copy_vbd(tx, drive, snapshot, disks_of)
-        for vif in before.VIFs:
-            tx.create(copy_record(tx.get(VIF, vif), VM=snapshot))
-        tx.update(VM, vm, parent=snapshot)
+        record(context, tx, plan)
         body = f"VM '{before.name_label}' (uuid: {before.uuid}) snapshotted as '{plan['name']}' (uuid: {plan['uuid']})"
         context.post(tx, "VM_SNAPSHOTTED", 5, vm, body)
-    refresh_vm(context, vm)
-    refresh_vm(context, snapshot)
+    refresh(context, plan)
+
+
+def record(context: Context, tx: Transaction, plan: Mapping[str, Any]) -> None:
+    """Make the records of the snapshot, Halted, and move the VM's disks to the overlays."""
+    vm: Ref[VM] = Ref(plan["vm"])
+    before = tx.get(VM, vm)
+    snapshot = _create_snapshot(context, tx, vm, before, plan)
+    disks_of = {d["vdi"]: _snapshot_disk(context, tx, d, plan) for d in plan["disks"]}
+    for drive in all_drives(tx, vm):
+        if drive.vdi_ref not in plan["ignored"]:
+            _copy_vbd(tx, drive, snapshot, disks_of)
+    for vif in before.VIFs:
+        tx.create(copy_record(tx.get(VIF, vif), VM=snapshot))
+    tx.update(VM, vm, parent=snapshot)
+
+
+def refresh(context: Context, plan: Mapping[str, Any]) -> None:
+    """Publish what is possible on the VM, the snapshot and its disks."""
+    refresh_vm(context, plan["vm"])
+    refresh_vm(context, plan["snapshot"])
     for disk in plan["disks"]:
         refresh_vdi(context, disk["snapshot_vdi"])
 
@@ -337,7 +356,7 @@ async def recover(context: Context, entry: Entry) -> None:
     """Complete or undo a snapshot that was interrupted. Safe to repeat. :raise Failure: QEMU does not answer."""
     plan: dict[str, Any] = dict(entry.facts)
     if await _must_adopt(context, plan):
-        await _start_freezing(context, plan)
+        await start_freezing(context, plan)
         commit(context, plan)
     else:
         undo(context, plan)
@@ -350,6 +369,11 @@ async def _must_adopt(context: Context, plan: Mapping[str, Any]) -> bool:
         return False
     if context.store.find(VM, plan["snapshot"]) is not None:
         return True
+    return await has_switched(context, vm, plan)
+
+
+async def has_switched(context: Context, vm: VM, plan: Mapping[str, Any]) -> bool:
+    """Whether the VM's guest uses the overlays, or did before it ended. :raise Failure: QEMU does not answer."""
     overlays = {context.files(d["sr"]).image_path(d["overlay"]) for d in plan["disks"]}
     if not all(path.exists() for path in overlays):
         return False

@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
@@ -29,6 +31,7 @@ from app.storage.qemu_img import Progress
 _MEMORY_SUFFIX = ".ram"
 _FROZEN = 0o444
 _ACTIVE = 0o600
+_NO_LINKS = (errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +216,32 @@ class FileRepository(ImageChains):
             files.publish(part, path)
         except OSError as error:
             raise StorageError.from_os_error(error, "keep the memory image", path) from error
+
+    def share_memory(self, source_id: str, target_id: str) -> None:
+        """Make *target_id* an image of the same memory: a link, or a copy where the file system knows no links.
+
+        A copy may take long: call it in a thread. Either can go without the other.
+
+        :raise StorageError: missing, no_space, io, in_use.
+        """
+        source, target = self.memory_path(source_id), self.memory_path(target_id)
+        try:
+            try:
+                os.link(source, target)
+            except OSError as error:
+                if error.errno not in _NO_LINKS:
+                    raise
+                shutil.copyfile(source, self.memory_part_path(target_id))
+                self.publish_memory(target_id)
+                return
+            crash_points.reach("storage.memory_linked")
+            files.sync_folder(self._memory)
+        except FileExistsError as error:
+            raise StorageError.from_os_error(error, "share the memory image", source) from error
+        except OSError as error:
+            files.remove_quietly(self.memory_part_path(target_id))
+            files.remove_quietly(target)
+            raise StorageError.from_os_error(error, "share the memory image", source) from error
 
     def remove_memory_parts(self) -> None:
         """Remove memory images whose saving was interrupted; only when no guest can be writing one.

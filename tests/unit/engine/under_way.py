@@ -5,7 +5,6 @@ from __future__ import annotations
 UNDER_WAY = {
     "SR.coalesce",
     "SR.get_pending_merges",
-    "VM.checkpoint",
     "VM.revert_group",
     "VM.snapshot_group",
 }

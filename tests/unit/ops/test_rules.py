@@ -28,7 +28,11 @@ RUNNING_KINDS = (
 )  # fmt: skip
 
 DIFFERENT: dict[tuple[str, str, str], str] = {
-    **{("VM without guest agent", "Running", op): AGENT for op in ("suspend", "clean_shutdown", "clean_reboot")},
+    **{
+        ("VM without guest agent", "Running", op): AGENT
+        for op in ("suspend", "checkpoint", "clean_shutdown", "clean_reboot")
+    },
+    **{(kind, "Paused", "checkpoint"): AGENT for kind in ("VM", "VM without guest agent")},
     **{
         (kind, "Running", "changing_dynamic_range"): RUNNING_RANGE
         for kind in (

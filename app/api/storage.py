@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from app.api.enums import OnBoot, SROperation, VBDMode, VBDOperation, VBDType, VDIOperation, VDIType
 from app.api.types import (
     EPOCH,
+    NO_MAP,
     NO_REFS,
     NO_STRINGS,
     NULL,
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from app.api.control import Blob
     from app.api.pool import Host, Pool
     from app.api.vm import VM
+
+
+_HELD = ("VDI_IN_USE", "OTHER_OPERATION_IN_PROGRESS", "SR_BACKEND_FAILURE_38", "SR_BACKEND_FAILURE_44")
 
 
 class SRCalls(Calls):
@@ -111,6 +115,14 @@ class VDICalls(Calls):
     @message(errors=("VDI_IN_USE", "OTHER_OPERATION_IN_PROGRESS", "OPERATION_BLOCKED", "SR_OPERATION_NOT_SUPPORTED"))
     async def destroy(self, vdi: Ref["VDI"]) -> None:
         """Delete a disk that nothing holds. An image that others build on stays, hidden, as their base copy."""
+
+    @message(errors=(*_HELD, "VDI_NOT_MANAGED", "SR_BACKEND_FAILURE_109", "SR_OPERATION_NOT_SUPPORTED"))
+    async def clone(self, vdi: Ref["VDI"], driver_params: StringMap = NO_MAP) -> Ref["VDI"]:
+        """A disk of its own that shares what this one holds now; also of a snapshot's disk. No guest may use it."""
+
+    @message(errors=(*_HELD, "VDI_NOT_MANAGED", "OPERATION_NOT_ALLOWED", "SR_OPERATION_NOT_SUPPORTED"))
+    async def copy(self, vdi: Ref["VDI"], sr: Ref["SR"]) -> Ref["VDI"]:
+        """A full copy in a repository of disks. No guest may use the disk meanwhile."""
 
     @message(errors=("OPERATION_NOT_ALLOWED", "SR_BACKEND_FAILURE_46"), extension=True, read_only=True)
     async def inspect_file(self, path: str) -> StringMap:

@@ -44,7 +44,8 @@ if TYPE_CHECKING:
 _POWER = ("VM_BAD_POWER_STATE", "OTHER_OPERATION_IN_PROGRESS", "OPERATION_NOT_ALLOWED", "VM_IS_TEMPLATE")
 _START = (*_POWER, "HOST_NOT_ENOUGH_FREE_MEMORY", "SR_BACKEND_FAILURE_46", "VM_START_FAILED")
 _CHECKPOINT = ("VM_NO_SUSPEND_SR", "VM_CHECKPOINT_SUSPEND_FAILED", "SR_OPERATION_NOT_SUPPORTED")
-_DISKS = ("SR_BACKEND_FAILURE_44", "SR_BACKEND_FAILURE_46", "SR_BACKEND_FAILURE_109")
+_DISKS = ("SR_BACKEND_FAILURE_38", "SR_BACKEND_FAILURE_44", "SR_BACKEND_FAILURE_46", "SR_BACKEND_FAILURE_109")
+_KEPT = (*_DISKS, "VDI_ON_BOOT_MODE_INCOMPATIBLE_WITH_OPERATION")
 
 
 class VMCalls(Calls):
@@ -58,18 +59,18 @@ class VMCalls(Calls):
     async def destroy(self, vm: Ref["VM"]) -> None:
         """Remove the record with its VBDs, VIFs and metrics. Disks are left; children move to the parent."""
 
-    @message(errors=(*_POWER, *_DISKS))
+    @message(errors=(*_POWER, *_KEPT))
     async def snapshot(self, vm: Ref["VM"], new_name: str, ignore_vdis: Sequence[Ref["VDI"]] = ()) -> Ref["VM"]:
         """Freeze all disks at one instant, in any power state, and answer the snapshot."""
 
-    @message(errors=(*_POWER, *_DISKS, *_CHECKPOINT))
+    @message(errors=(*_POWER, *_KEPT, *_CHECKPOINT))
     async def checkpoint(self, vm: Ref["VM"], new_name: str) -> Ref["VM"]:
         """Keep all disks and the memory of one instant; the guest stands still for milliseconds. Answers the snapshot.
 
         Of a Paused VM too; of a Suspended one the memory image it has. Not of a Halted one.
         """
 
-    @message(errors=(*_POWER, *_DISKS, "VM_SNAPSHOT_WITH_QUIESCE_NOT_SUPPORTED"))
+    @message(errors=(*_POWER, *_KEPT, "VM_SNAPSHOT_WITH_QUIESCE_NOT_SUPPORTED"))
     async def snapshot_with_quiesce(self, vm: Ref["VM"], new_name: str) -> Ref["VM"]:
         """As `snapshot` of a Running VM, with its file systems frozen by the guest's agent meanwhile."""
 
@@ -166,7 +167,7 @@ class VMCalls(Calls):
     async def hard_reboot(self, vm: Ref["VM"]) -> None:
         """Press the reset button."""
 
-    @message(errors=(*_POWER, "SR_BACKEND_FAILURE_44", "VM_NO_SUSPEND_SR"))
+    @message(errors=(*_POWER, "SR_BACKEND_FAILURE_44", "VM_NO_SUSPEND_SR", *_KEPT[-1:]))
     async def suspend(self, vm: Ref["VM"]) -> None:
         """Write the memory of a Running VM to its suspend SR and free the host's."""
 

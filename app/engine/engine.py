@@ -36,6 +36,7 @@ from app.ops.readiness import VMReadinessOps
 from app.ops.screenshots import blob_path, sweep
 from app.ops.storage_ops import SROps, VDIOps, refresh_sizes, scan
 from app.ops.translate import failures
+from app.ops.vdi_copy import VDICopyOps
 from app.ops.vm_checkpoint import VMCheckpointOps
 from app.ops.vm_clone import VMCloneOps
 from app.ops.vm_copy import VMCopyOps
@@ -269,6 +270,7 @@ def _dispatcher(context: Context, tasks: Tasks, schedules: Schedules, coalescer:
         VMHealthOps,
         SRHealthOps,
         VDIOps,
+        VDICopyOps,
         SROps,
         VBDOps,
         VIFOps,

@@ -115,6 +115,8 @@ class VBDOps(Operations, VBDCalls):
         if record.type is not VBDType.CD:
             raise Failure("VBD_NOT_REMOVABLE_MEDIA", ref)
         vm = self.store.get(VM, record.VM)
+        if vm.is_a_snapshot:
+            raise Failure("VM_IS_SNAPSHOT", record.VM, "changing its devices")
         if vm.power_state is VMPowerState.Suspended:
             # The memory image expects the drive as it was.
             raise bad_power_state(record.VM, "halted, paused, running", vm.power_state.value)

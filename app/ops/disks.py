@@ -12,6 +12,7 @@ from app.api.failure import invalid_value, storage_failure
 from app.api.types import is_null
 from app.hypervisor.driver import DiskBus, DiskSpec, GuestSpec, NicSpec
 from app.ops.context import Context
+from app.ops.disk_rules import raw_refused
 from app.ops.translate import failures
 
 R = TypeVar("R", bound=Record)
@@ -146,7 +147,10 @@ def _hidden_in(context: Context, vdi: VDI) -> int:
 
 
 def require_disk(context: Context, vdi: VDI, ref: str) -> None:
-    """:raise Failure: the disk is not one of qcow2 images that can be frozen."""
+    """:raise Failure: VDI_NOT_MANAGED, SR_OPERATION_NOT_SUPPORTED, SR_BACKEND_FAILURE_38: no image that can freeze."""
     if not vdi.managed:
         raise Failure("VDI_NOT_MANAGED", ref)
     context.files(vdi.SR)
+    raw = raw_refused(vdi)
+    if raw is not None:
+        raise raw

@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 
-from app.api import SR, VBD, VDI, VM, Failure, VDIOperation, VDIType, VMOperation
+from app.api import SR, VBD, VDI, VM, Failure, VBDType, VDIOperation, VMOperation
 from app.ops.context import Context
-from app.ops.rules import allowed_operations, sr_operations, vbd_operations, vdi_operations, why_not
+from app.ops.disk_rules import Holder, holder_of, sr_operations, vbd_operations, vdi_operations, why_not_disk
+from app.ops.rules import allowed_operations, why_not
 from app.ops.task import current
 
 PATIENCE_SECONDS = 10.0
@@ -58,9 +59,15 @@ def _refusals(context: Context, claims: Sequence[Claim]) -> Iterator[Failure]:
 
 
 def refusal(context: Context, ref: str, op: VMOperation) -> Failure | None:
-    """The error that an operation on a VM would meet now, or None. :raise Failure: HANDLE_INVALID."""
+    """The error that the operation on a VM would meet now, or None. :raise Failure: HANDLE_INVALID."""
     vm = context.store.get(VM, ref)
-    return why_not(ref, vm, op, agent=context.driver.has_agent(vm.uuid))
+    return why_not(ref, vm, op, _disks_of(context, vm), agent=context.driver.has_agent(vm.uuid))
+
+
+def _disks_of(context: Context, vm: VM) -> list[VDI]:
+    vbds = (context.store.find(VBD, ref) for ref in vm.VBDs)
+    found = (context.store.find(VDI, vbd.VDI) for vbd in vbds if vbd is not None and vbd.type is VBDType.Disk)
+    return [vdi for vdi in found if vdi is not None]
 
 
 @contextmanager
@@ -94,11 +101,13 @@ def refresh_vm(context: Context, ref: str) -> None:
     if vm is None:
         return
     agent = context.driver.has_agent(vm.uuid)
-    store.publish(VM, ref, allowed_operations=allowed_operations(ref, vm, agent=agent))
+    possible_now = allowed_operations(ref, vm, _disks_of(context, vm), agent=agent)
+    store.publish(VM, ref, allowed_operations=possible_now)
     for vbd_ref in vm.VBDs:
         vbd = store.find(VBD, vbd_ref)
         if vbd is not None:
-            store.publish(VBD, vbd_ref, allowed_operations=vbd_operations(vbd, vm.power_state))
+            possible = vbd_operations(vbd, vm.power_state, of_snapshot=vm.is_a_snapshot)
+            store.publish(VBD, vbd_ref, allowed_operations=possible)
             refresh_vdi(context, vbd.VDI)
 
 
@@ -108,11 +117,27 @@ def refresh_vdi(context: Context, ref: str) -> None:
     vdi = store.find(VDI, ref)
     if vdi is None:
         return
-    sr = store.find(SR, vdi.SR)
-    attached = any((vbd := store.find(VBD, b)) is not None and vbd.currently_attached for b in vdi.VBDs)
-    held = attached or vdi.type is VDIType.suspend
-    is_iso = sr is not None and sr.type == "iso"
-    store.publish(VDI, ref, allowed_operations=vdi_operations(vdi, held, is_iso))
+    operations = vdi_operations(vdi, _holders(context, vdi), is_iso=_is_iso(context, vdi))
+    store.publish(VDI, ref, allowed_operations=operations)
+
+
+def require_disk_operation(context: Context, ref: str, op: VDIOperation) -> VDI:
+    """The record of a disk that the operation may go ahead on. :raise Failure: the first rule that it breaks."""
+    vdi = context.store.get(VDI, ref)
+    failure = why_not_disk(ref, vdi, op, _holders(context, vdi), is_iso=_is_iso(context, vdi))
+    if failure is not None:
+        raise failure
+    return vdi
+
+
+def _holders(context: Context, vdi: VDI) -> list[Holder]:
+    found = (context.store.find(VBD, ref) for ref in vdi.VBDs)
+    return [holder_of(vbd, context.store.find(VM, vbd.VM)) for vbd in found if vbd is not None]
+
+
+def _is_iso(context: Context, vdi: VDI) -> bool:
+    sr = context.store.find(SR, vdi.SR)
+    return sr is not None and sr.type == "iso"
 
 
 def refresh_all(context: Context) -> None:

@@ -24,6 +24,11 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = {
         "Install and start the QEMU guest agent in it, or take a snapshot without flushing its files.",
     ),
     "VM_NO_SUSPEND_SR": ("There is no storage for the memory.", "Choose a default storage repository."),
+    "VDI_ON_BOOT_MODE_INCOMPATIBLE_WITH_OPERATION": (
+        "One of its disks forgets its changes at each boot.",
+        "Take that disk from the VM.",
+    ),
+    "SR_BACKEND_FAILURE_38": ("{1}", "Import the disk anew, or take it from the VM."),
     "VDI_NOT_MANAGED": ("One of its disks cannot be frozen.", "Take that disk from the VM."),
     "SR_OPERATION_NOT_SUPPORTED": (
         "One of its disks is in a storage without snapshots.",

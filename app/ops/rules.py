@@ -1,4 +1,4 @@
-"""Which operations are possible on an object now, and the error for each that is not.
+"""Which operations are possible on a VM now, and the error for each that is not.
 
 Pure functions over records, in XenAPI's order of tests: the first that fails is the error. Only operations that this
 engine implements are ever offered.
@@ -6,11 +6,11 @@ engine implements are ever offered.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
-from app.api import VBD, VDI, VM, Failure, VBDType, VDIOperation, VMOperation, VMPowerState
-from app.api.enums import SROperation, VBDOperation, VIFOperation
+from app.api import VDI, VM, Failure, VMOperation, VMPowerState
+from app.api.enums import OnBoot
 from app.api.failure import bad_power_state, not_allowed, other_operation
 from app.api.types import is_null
 from app.ops.locks import BOUND, lock_of
@@ -55,12 +55,13 @@ _ON_TEMPLATE: Final = frozenset(
 )
 _ON_SNAPSHOT: Final = frozenset({Op.revert, Op.clone, Op.copy, Op.destroy, Op.hard_shutdown})
 _TOGETHER: Final = (frozenset({Op.clone, Op.copy, Op.export}), frozenset({Op.snapshot, Op.checkpoint}))
+_KEEPING: Final = frozenset({Op.snapshot, Op.checkpoint, Op.snapshot_with_quiesce, Op.suspend})
 # The order in which XenAPI names the expected states.
 _STATE_ORDER: Final = (VMPowerState.Halted, VMPowerState.Paused, VMPowerState.Suspended, VMPowerState.Running)
 
 
-def why_not(ref: str, vm: VM, op: VMOperation, *, agent: bool = False) -> Failure | None:
-    """The error that `op` on this VM would meet now, or None if it may go ahead.
+def why_not(ref: str, vm: VM, op: VMOperation, disks: Iterable[VDI] = (), *, agent: bool = False) -> Failure | None:
+    """The error that `op` on this VM with these disks would meet now, or None if it may go ahead.
 
     :param agent: an agent inside the guest has opened its channel.
     """
@@ -75,12 +76,13 @@ def why_not(ref: str, vm: VM, op: VMOperation, *, agent: bool = False) -> Failur
     failure = next((found for test in tests if (found := test(ref, vm, op)) is not None), None)
     if failure is None and op is Op.snapshot_with_quiesce and not agent:
         return Failure("VM_SNAPSHOT_WITH_QUIESCE_NOT_SUPPORTED", ref)
-    return failure
+    return failure or _resetting(op, disks)
 
 
-def allowed_operations(ref: str, vm: VM, *, agent: bool = False) -> frozenset[VMOperation]:
-    """The advisory list of a VM."""
-    return frozenset(op for op in POWER_STATES if op not in _HIDDEN and why_not(ref, vm, op, agent=agent) is None)
+def allowed_operations(ref: str, vm: VM, disks: Collection[VDI] = (), *, agent: bool = False) -> frozenset[VMOperation]:
+    """The advisory list of a VM with these disks; `agent` as for `why_not`."""
+    offered = (op for op in POWER_STATES if op not in _HIDDEN)
+    return frozenset(op for op in offered if why_not(ref, vm, op, disks, agent=agent) is None)
 
 
 def _power_state(ref: str, vm: VM, op: VMOperation) -> Failure | None:
@@ -139,35 +141,8 @@ def _special(ref: str, vm: VM, op: VMOperation) -> Failure | None:
     return None
 
 
-def vdi_operations(vdi: VDI, attached: bool, is_iso: bool) -> frozenset[VDIOperation]:
-    """The advisory list of a disk."""
-    if attached or is_iso or vdi.current_operations or not vdi.managed:
-        return frozenset()
-    return frozenset({VDIOperation.destroy})
-
-
-def sr_operations(is_iso: bool) -> frozenset[SROperation]:
-    """The advisory list of a storage repository."""
-    if is_iso:
-        return frozenset({SROperation.scan})
-    return frozenset(
-        {
-            SROperation.scan,
-            SROperation.update,
-            SROperation.vdi_create,
-            SROperation.vdi_destroy,
-            SROperation.vdi_snapshot,
-        }
-    )
-
-
-def vbd_operations(vbd: VBD, state: VMPowerState) -> frozenset[VBDOperation]:
-    """The advisory list of a block device of a VM in this power state."""
-    if vbd.type is not VBDType.CD or state is VMPowerState.Suspended:
-        return frozenset()
-    return frozenset({VBDOperation.insert if vbd.empty else VBDOperation.eject})
-
-
-def vif_operations() -> frozenset[VIFOperation]:
-    """The advisory list of a network interface: networks cannot be changed on a running VM yet."""
-    return frozenset()
+def _resetting(op: VMOperation, disks: Iterable[VDI]) -> Failure | None:
+    """A disk that forgets at each boot cannot be kept. A XenServer looks here too, not at the field VDI.on_boot."""
+    if op in _KEEPING and any(vdi.sm_config.get("on_boot") == OnBoot.reset for vdi in disks):
+        return Failure("VDI_ON_BOOT_MODE_INCOMPATIBLE_WITH_OPERATION")
+    return None

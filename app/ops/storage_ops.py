@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from app import crash_points
-from app.api import SR, VBD, VDI, VM, Failure, Ref, SRCalls, VBDType, VDICalls, VDIType, VMPowerState
-from app.api.failure import invalid_value, not_allowed, other_operation, storage_failure
+from app.api import SR, VBD, VDI, VM, Failure, Ref, SRCalls, VBDType, VDICalls, VDIOperation, VDIType, VMPowerState
+from app.api.failure import invalid_value, storage_failure
 from app.ops.context import Context, Operations
 from app.ops.images import begin_making, discarding, finish_discard, release, release_all
-from app.ops.locking import refresh_vdi
+from app.ops.locking import refresh_vdi, require_disk_operation
 from app.ops.locks import why_locked
 from app.ops.records import check_name, from_client
 from app.ops.task import current
@@ -60,11 +60,9 @@ class VDIOps(Operations, VDICalls):
         return ref
 
     async def destroy(self, vdi: Ref[VDI]) -> None:
-        record = self.store.get(VDI, vdi)
-        require_free(self.context, vdi, record)
+        record = require_free(self.context, vdi)
         await self.context.merging.leave_alone(record.SR)
-        record = self.store.get(VDI, vdi)
-        require_free(self.context, vdi, record)
+        record = require_free(self.context, vdi)
         with discarding(self.context) as discard:
             with self.store.transaction() as tx:
                 tx.delete_all(VBD, record.VBDs)
@@ -116,22 +114,15 @@ def record_disk(context: Context, vdi: VDI, image: str, size: int) -> Ref[VDI]:
     return ref
 
 
-def require_free(context: Context, ref: Ref[VDI], vdi: VDI) -> None:
-    """:raise Failure: the disk is held, or is no disk that can be destroyed."""
-    if not vdi.managed:
-        raise Failure("VDI_NOT_MANAGED", ref)
-    context.files(vdi.SR)
+def require_free(context: Context, ref: Ref[VDI]) -> VDI:
+    """The record of a disk that can be destroyed. :raise Failure: it is held, locked with its snapshot, or no disk."""
+    vdi = context.store.get(VDI, ref)
     for vbd in (context.store.get(VBD, held_by) for held_by in vdi.VBDs):
-        if vbd.currently_attached:
-            raise Failure("VDI_IN_USE", ref, "destroy")
         holder = context.store.find(VM, vbd.VM)
         reason = why_locked(holder, context.now()) if holder is not None and holder.is_a_snapshot else None
         if reason is not None:
             raise Failure("OPERATION_BLOCKED", vbd.VM, reason)
-        for task, op in holder.current_operations.items() if holder is not None else ():
-            raise other_operation("VDI", ref, op.value, task)
-    if vdi.type is VDIType.suspend:
-        raise not_allowed("A memory image goes with its VM or snapshot")
+    return require_disk_operation(context, ref, VDIOperation.destroy)
 
 
 async def scan(context: Context, sr: str) -> None:

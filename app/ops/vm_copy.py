@@ -7,6 +7,7 @@ copies they are rubbish, as any image being made: a kill or a cancellation leave
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,6 +86,14 @@ async def copy(context: Context, vm: Ref[VM], name: str, pieces: Sequence[Piece]
 
 async def copy_images(context: Context, pieces: Sequence[Piece]) -> None:
     """Write the new images one after the other. :raise Failure: TASK_CANCELLED, SR_BACKEND_FAILURE_44, 46."""
+    async with AsyncExitStack() as reading:
+        for piece in pieces:
+            chain = context.files(piece.vdi.SR).chain(piece.vdi.location)
+            await reading.enter_async_context(context.merging.reading(piece.vdi.SR, chain))
+        await _copy_images(context, pieces)
+
+
+async def _copy_images(context: Context, pieces: Sequence[Piece]) -> None:
     task = current()
     task.describe("Looking how much there is to copy")
     sizes = [await context.files(p.vdi.SR).flat_size(p.vdi.location) for p in pieces]

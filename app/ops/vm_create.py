@@ -7,16 +7,13 @@ from typing import Any, Final
 
 import msgspec
 
-from app import crash_points
-from app.api import NULL, VBD, VDI, VM, Failure, Ref, VMCalls, VMMetrics, VMOperation, VMPowerState
+from app.api import NULL, VBD, VM, Failure, Ref, VMCalls, VMMetrics, VMOperation, VMPowerState
 from app.api.failure import invalid_value
 from app.api.types import new_uuid
 from app.ops.context import Context, Operations
-from app.ops.disks import disks
-from app.ops.images import base_copy_of, begin_making, finish_discard
 from app.ops.locking import operation, refresh_vm, refusal
 from app.ops.records import check_name, from_client
-from app.ops.translate import failures
+from app.ops.writable import make_writable
 
 MIB: Final = 1 << 20
 LEAST_MEMORY: Final = 4 * MIB
@@ -52,7 +49,7 @@ class VMCreateOps(Operations, VMCalls):
         elif not value and record.is_a_template:
             async with self.context.alone_with(vm):
                 if not record.is_a_snapshot:
-                    await make_writable(self.context, vm)
+                    make_writable(self.context, vm)
                 self._update(vm, is_a_template=False)
 
     async def set_memory_limits(
@@ -104,27 +101,6 @@ def free_devices(context: Context, vm: Ref[VM]) -> list[str]:
     """The device numbers that no VBD of the VM uses."""
     taken = {context.store.get(VBD, vbd).userdevice for vbd in context.store.get(VM, vm).VBDs}
     return [str(n) for n in range(DEVICES) if str(n) not in taken]
-
-
-async def make_writable(context: Context, vm: Ref[VM]) -> None:
-    """Give a template's disks new overlays where others build on their images, before a guest may write."""
-    for disk, vdi in disks(context.store, vm):
-        files = context.files(vdi.SR)
-        with failures(vm):
-            if not files.is_frozen(vdi.location):
-                continue
-            if not files.children_map().get(vdi.location):
-                files.thaw(vdi.location)
-                continue
-            overlay = files.new_id()
-            entry = begin_making(context, [(vdi.SR, overlay)])
-            files.create_overlay(overlay, vdi.location)
-            crash_points.reach("vm_make_writable.overlay_written")
-            with context.store.transaction() as tx:
-                tx.create(base_copy_of(vdi))
-                config = {**vdi.sm_config, "vhd-parent": vdi.location}
-                tx.update(VDI, disk.vdi_ref, location=overlay, sm_config=config)
-            finish_discard(context, entry)
 
 
 def check_memory(static_min: int, static_max: int, dynamic_min: int, dynamic_max: int) -> None:

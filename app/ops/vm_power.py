@@ -16,6 +16,7 @@ from app.ops.memory_images import record_memory_image
 from app.ops.power_state import drop_memory_image, mark_down, mark_running
 from app.ops.task import current
 from app.ops.translate import failures
+from app.ops.writable import make_writable
 from app.storage.journal import Entry
 
 CLEAN_SHUTDOWN_SECONDS = 120.0
@@ -119,6 +120,7 @@ class VMPowerOps(Operations, VMCalls):
 async def start_guest(context: Context, vm: str, *, paused: bool = False) -> None:
     """Start a Halted VM's guest and record it. :raise Failure: a disk cannot be used, or QEMU's own words."""
     await verify_disks(context, vm)
+    make_writable(context, vm)
     with failures(vm):
         await context.driver.start(guest_spec(context, vm), paused=paused)
     try:

@@ -43,6 +43,7 @@ class VMRecreateOps(VMRevertOps):
             async with operation(self.context, (snapshot, VMOperation.revert)), self.context.alone_with(gone):
                 # A sibling may have brought the VM back while we waited.
                 if self.store.get(VM, snapshot).snapshot_of == gone:
+                    await self.context.merging.give_way(self.store, snapshot)
                     await recreate(self.context, snapshot)
                     return
         await super().revert(snapshot)

@@ -96,6 +96,9 @@ _TABLE: Final[Mapping[str, _Words]] = {
     "SR_HAS_NO_PBDS": _Words("The storage {0} is not connected to any host."),
     "DEFAULT_SR_NOT_FOUND": _Words("No default storage is set."),
     "VDI_IN_USE": _Words("The disk {0} is in use."),
+    "VDI_ON_BOOT_MODE_INCOMPATIBLE_WITH_OPERATION": _Words(
+        "A disk of it forgets its changes at each boot, so its state cannot be kept.", "Take that disk from the VM."
+    ),
     "VDI_NOT_MANAGED": _Words("{0} is a base copy that other disks build on."),
     "DEVICE_ALREADY_EXISTS": _Words("Device {0} is taken."),
     "MAC_INVALID": _Words("{0} is not a hardware address."),
@@ -108,9 +111,6 @@ _TABLE: Final[Mapping[str, _Words]] = {
     "MESSAGE_PARAMETER_COUNT_MISMATCH": _Words("{0} takes {1} parameters, not {2}."),
     "MAP_DUPLICATE_KEY": _Words("{1} of the {0} has a key {3} already."),
     "SR_FULL": _Words("The storage is full.", "Delete snapshots or disks that are not needed, or add space."),
-    "VDI_ON_BOOT_MODE_INCOMPATIBLE_WITH_OPERATION": _Words(
-        "The disk {0} is reset at each start, and cannot be kept in a snapshot.", "Change that in its settings first."
-    ),
     "VDI_INCOMPATIBLE_TYPE": _Words("This cannot be done with {0}, because of what the disk is for."),
     "VMSS_HAS_VM": _Words("VMs are protected by the schedule {0}.", "Take them out of it first."),
     "VDI_MISSING": _Words("The file of {1} is missing.", "Put it back, then scan the storage."),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from app.api import VDI, VM, Ref, VDICalls, VMCalls
 from tests.engine.vm.guests import disks_of, go_on, images_of
-from tests.faults.scenarios.base import Facts, Scenario, message, same_content, with_snapshots
+from tests.faults.scenarios.base import Facts, Scenario, halted, mark, message, same_content, with_snapshots
 from tests.faults.world import contents, shown
 from tests.support.engine import Bench
 
@@ -27,6 +27,53 @@ async def without_their_snapshot(bench: Bench, folder: Path) -> Facts:
     facts["vdi"] = facts["orphans"]["0"]
     await bench.run(VMCalls.destroy, facts["root"])
     return facts
+
+
+async def halted_with_disks(bench: Bench, folder: Path) -> Facts:
+    facts = await halted(bench, folder)
+    return {**facts, "vdi": disks_of(bench, facts["vm"])["1"]}
+
+
+async def template_lost(bench: Bench, folder: Path) -> Facts:
+    """A VM with the disk that a destroyed template has left, on which a clone builds."""
+    facts = await halted(bench, folder)
+    await bench.session.VM.set_is_a_template(facts["vm"], True)
+    facts["clone"] = await bench.session.VM.clone(facts["vm"], "clone")
+    facts["frozen"][facts["clone"]] = facts["vm_content"]
+    left = disks_of(bench, facts["vm"])
+    await bench.run(VMCalls.destroy, facts["vm"])
+    facts["vm"] = await bench.sample_vm("other")
+    await bench.run(VDICalls.destroy, disks_of(bench, facts["vm"])["0"])
+    for device, vdi in left.items():
+        await bench.session.VBD.create(
+            {"VM": facts["vm"], "VDI": vdi, "userdevice": device, "type": "Disk", "bootable": device == "0"}
+        )
+    return facts
+
+
+async def copy_disk(bench: Bench, facts: Facts) -> None:
+    await bench.run(VDICalls.copy, facts["vdi"], bench.sr())
+
+
+async def disk_made_or_not(bench: Bench, facts: Facts) -> None:
+    """The disk shows what it showed; so does its copy if there is one, whatever is written to the disk."""
+    await same_content(bench, facts)
+    before = facts["vm_content"]["1"]
+    mark(bench, facts["vm"], "changed")
+    files = bench.engine.context.files(bench.sr())
+    made = [ref for ref, vdi in bench.store.all(VDI).items() if vdi.managed and not vdi.VBDs]
+    assert len(made) <= 1
+    for vdi in made:
+        assert shown(files.image_path(bench.store.get(VDI, vdi).location)) == before
+        await bench.session.VDI.destroy(vdi)
+    await bench.run(VMCalls.uninstall, facts["vm"], True)
+    assert images_of(bench) == set()
+
+
+async def started_without_harm(bench: Bench, facts: Facts) -> None:
+    """The VM can start; what builds on its old images is looked at afterwards."""
+    await go_on(bench, facts["vm"])
+    await bench.session.VM.hard_shutdown(facts["vm"])
 
 
 async def recreated_or_not(bench: Bench, facts: Facts) -> None:
@@ -58,9 +105,8 @@ async def snapshot_destroyed_or_not(bench: Bench, facts: Facts) -> None:
 async def orphan_deleted_or_not(bench: Bench, facts: Facts) -> None:
     """What builds on the disk is whole; nothing is left when all is deleted."""
     await same_content(bench, facts)
-    for vdi in facts["orphans"].values():
-        record = bench.store.find(VDI, vdi)
-        if record is not None and record.managed:
+    for vdi, record in list(bench.store.all(VDI).items()):
+        if record.managed and not record.VBDs:
             await bench.session.VDI.destroy(vdi)
     await same_content(bench, facts)
     assert contents(bench, facts["top"]) == facts["frozen"][facts["top"]]
@@ -71,5 +117,9 @@ async def orphan_deleted_or_not(bench: Bench, facts: Facts) -> None:
 SCENARIOS: Mapping[str, Scenario] = {
     "recreate_vm": Scenario(without_their_vm, message(VMCalls.revert, "root"), recreated_or_not),
     "destroy_snapshot": Scenario(with_snapshots, message(VMCalls.destroy, "root"), snapshot_destroyed_or_not),
+    "clone_disk": Scenario(halted_with_disks, message(VDICalls.clone, "vdi"), disk_made_or_not),
+    "clone_orphan": Scenario(without_their_snapshot, message(VDICalls.clone, "vdi"), orphan_deleted_or_not),
+    "copy_disk": Scenario(halted_with_disks, copy_disk, disk_made_or_not),
+    "start_on_a_base": Scenario(template_lost, message(VMCalls.start, "vm"), started_without_harm),
     "delete_orphan": Scenario(without_their_snapshot, message(VDICalls.destroy, "vdi"), orphan_deleted_or_not),
 }

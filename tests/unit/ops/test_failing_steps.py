@@ -71,6 +71,15 @@ async def free_disk(bench: Bench) -> tuple[Ref[VDI], ...]:
     return (await bench.session.VDI.create((await new_disk(bench))[0]),)
 
 
+async def held_disk(bench: Bench) -> tuple[Ref[VDI], ...]:
+    (vm,) = await halted(bench)
+    return (disks_of(bench, vm)["1"],)
+
+
+async def disk_and_place(bench: Bench) -> tuple[Ref[VDI], Ref[Any]]:
+    return (*(await held_disk(bench)), bench.sr())  # type: ignore[return-value]
+
+
 async def source(bench: Bench) -> tuple[Ref[Any], str, str]:
     path = bench.engine.context.screenshots.parent / "source.raw"
     path.write_bytes(bytes(1 << 20))
@@ -96,6 +105,8 @@ OPERATIONS: dict[str, tuple[Prepare, Any, tuple[Any, ...]]] = {
     "drop memory": (suspended, VMCalls.hard_shutdown, ()),
     "create a disk": (new_disk, VDICalls.create, ()),
     "delete a disk": (free_disk, VDICalls.destroy, ()),
+    "clone a disk": (held_disk, VDICalls.clone, ()),
+    "copy a disk": (disk_and_place, VDICalls.copy, ()),
     "import": (source, VDICalls.import_file, ()),
 }
 NOT_FAILING = {"store.written"}

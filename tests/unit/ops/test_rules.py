@@ -13,9 +13,8 @@ from typing import Any
 
 import pytest
 
-from app.api import VBD, VDI, VM, Ref, VBDType, VDIOperation, VDIType, VMOperation, VMPowerState
-from app.api.enums import VBDOperation
-from app.ops.rules import POWER_STATES, allowed_operations, vbd_operations, vdi_operations, why_not
+from app.api import VDI, VM, Ref, VMOperation, VMPowerState
+from app.ops.rules import POWER_STATES, allowed_operations, why_not
 
 RECORDED: list[dict[str, Any]] = json.loads((Path(__file__).parents[2] / "data" / "vm_operations.json").read_text())
 REF = "$VM"
@@ -156,22 +155,14 @@ def test_file_systems_are_held_where_an_agent_is() -> None:
     assert failure is not None and failure.description() == ["VM_BAD_POWER_STATE", REF, "running", "paused"]
 
 
-def test_disks_in_use_and_hidden_ones_cannot_be_destroyed() -> None:
-    destroy = {VDIOperation.destroy}
-    assert vdi_operations(VDI(), attached=False, is_iso=False) == destroy
-    assert vdi_operations(VDI(), attached=True, is_iso=False) == set()
-    assert vdi_operations(VDI(), attached=False, is_iso=True) == set()
-    assert vdi_operations(VDI(managed=False), attached=False, is_iso=False) == set()
-    busy = VDI(current_operations={"$TASK": VDIOperation.copy}, type=VDIType.user)
-    assert vdi_operations(busy, attached=False, is_iso=False) == set()
-
-
-def test_drives_take_and_give_media_unless_memory_remembers_them() -> None:
-    empty, full, disk = VBD(type=VBDType.CD, empty=True), VBD(type=VBDType.CD), VBD(type=VBDType.Disk)
+@pytest.mark.parametrize("op", sorted(POWER_STATES))
+def test_disks_that_forget_cannot_be_kept(op: VMOperation) -> None:
+    """As recorded, the field VDI.on_boot alone does nothing: a XenServer looks at sm_config."""
+    forgets, keeps = VDI(sm_config={"on_boot": "reset"}), VDI(sm_config={"on_boot": "persist"})
+    keeping = {"snapshot", "checkpoint", "suspend", "snapshot_with_quiesce"}
     for state in VMPowerState:
-        if state is VMPowerState.Suspended:
-            assert vbd_operations(empty, state) == vbd_operations(full, state) == set()
-        else:
-            assert vbd_operations(empty, state) == {VBDOperation.insert}
-            assert vbd_operations(full, state) == {VBDOperation.eject}
-        assert vbd_operations(disk, state) == set()
+        vm = VM(power_state=state)
+        if why_not(REF, vm, op, [keeps], agent=True) is None:
+            failure = why_not(REF, vm, op, [keeps, forgets], agent=True)
+            assert (failure is not None) == (op.value in keeping)
+            assert failure is None or failure.description() == ["VDI_ON_BOOT_MODE_INCOMPATIBLE_WITH_OPERATION"]

@@ -1,0 +1,48 @@
+"""Images that a guest may write to: never one that is frozen, nor one that other images build on."""
+
+from __future__ import annotations
+
+from app import crash_points
+from app.api import VDI, VBDMode
+from app.ops.context import Context
+from app.ops.disks import Disk, disks
+from app.ops.images import base_copy_of, begin_making, finish_discard
+from app.ops.translate import failures
+
+
+def make_writable(context: Context, vm: str) -> None:
+    """Before a guest runs: each disk of the VM whose image is frozen gets an overlay, or its image back if it is alone.
+
+    The caller holds the VM. Frozen are the disks of templates that were cloned, and those that outlived one.
+
+    :raise Failure: SR_BACKEND_FAILURE_44, 46; no disk has lost anything then.
+    """
+    for disk, vdi in disks(context.store, vm):
+        files = context.files(vdi.SR)
+        with failures(vm):
+            if disk.vbd.mode is VBDMode.RO or not files.is_frozen(vdi.location):
+                continue
+            if files.children_map().get(vdi.location):
+                _move_to_overlay(context, disk, vdi)
+            else:
+                files.thaw(vdi.location)
+
+
+def _move_to_overlay(context: Context, disk: Disk, vdi: VDI) -> None:
+    files = context.files(vdi.SR)
+    overlay = files.new_id()
+    entry = begin_making(context, [(vdi.SR, overlay)])
+    try:
+        files.create_overlay(overlay, vdi.location)
+        crash_points.reach("vm_make_writable.overlay_written")
+        with context.store.transaction() as tx:
+            tx.create(base_copy_of(vdi))
+            tx.update(
+                VDI,
+                disk.vdi_ref,
+                location=overlay,
+                physical_utilisation=files.physical_utilisation(overlay),
+                sm_config={**vdi.sm_config, "vhd-parent": vdi.location},
+            )
+    finally:
+        finish_discard(context, entry)

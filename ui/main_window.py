@@ -31,6 +31,7 @@ from ui.pools.general import HostGeneralTab, PoolGeneralTab
 from ui.snapshots import commands as snapshot_commands
 from ui.snapshots.tab import SnapshotsTab
 from ui.storage import commands as storage_commands
+from ui.storage.chains_tab import ChainsTab
 from ui.storage.general import SRGeneralTab
 from ui.storage.sr_tab import SRStorageTab
 from ui.storage.tab import StorageTab
@@ -40,7 +41,8 @@ TABS: Final[Mapping[str, Sequence[tuple[str, str]]]] = {
     "host": (("general", "General"),),
     "vm": (("general", "General"), ("storage", "Storage"), ("console", "Console"), ("snapshots", "Snapshots")),
     "template": (("general", "General"), ("storage", "Storage")),
-    "sr": (("general", "General"), ("storage", "Storage")),
+    "sr": (("general", "General"), ("storage", "Storage"), ("chains", "Chains")),
+    "iso": (("general", "General"), ("storage", "Storage")),
     "orphans": (("snapshots", "Snapshots"),),
 }
 """The tabs of each kind of object, in order. The page of one is registered as ``vm.snapshots``."""
@@ -56,6 +58,9 @@ FEATURE_TABS: Final[Mapping[str, TabFactory]] = {
     "template.storage": StorageTab,
     "sr.general": SRGeneralTab,
     "sr.storage": SRStorageTab,
+    "sr.chains": ChainsTab,
+    "iso.general": SRGeneralTab,
+    "iso.storage": SRStorageTab,
     "orphans.snapshots": OrphansTab,
 }
 PAGES: Final = (("alerts", "bell", "Alerts"), ("events", "list", "Events"))

@@ -6,7 +6,7 @@ from typing import Final
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from app.api import Message
+from app.api import Message, Task, TaskStatus
 from app.client import Delta, ObjectCache
 from ui.base.workspace import Workspace
 
@@ -17,6 +17,17 @@ LEAST_URGENT_ALERT: Final = 3
 def is_alert(message: Message) -> bool:
     """Whether a message wants attention."""
     return message.priority <= LEAST_URGENT_ALERT
+
+
+def is_of_engine(task: Task) -> bool:
+    """Whether the engine does it by itself, as a merge: then its label is words and no message's name."""
+    return " " in task.name_label
+
+
+def engine_tasks(cache: ObjectCache) -> list[Task]:
+    """What the engine is doing by itself now, newest last."""
+    found = (task for task in cache.all(Task).values() if task.status is TaskStatus.pending and is_of_engine(task))
+    return sorted(found, key=lambda task: task.created)
 
 
 def alerts(cache: ObjectCache) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
-from app.api import VM
+from app.api import SR, VM
 from app.client import Delta
 from ui.base.commands import Selection
 from ui.base.dialogs import GAP, separator
@@ -19,7 +19,7 @@ from ui.navigation.titles import Title, title_of
 from ui.widgets.cards import EmptyState
 from ui.widgets.notice import Notice
 
-_KINDS = {"pool": "pool", "host": "host", "SR": "sr", "orphans": "orphans"}
+_KINDS = {"pool": "pool", "host": "host", "orphans": "orphans"}
 
 
 class ObjectPage(QWidget):
@@ -64,8 +64,11 @@ class ObjectPage(QWidget):
         self._stack.setCurrentIndex(1)
 
     def kind(self) -> str:
-        """The kind of the one object shown: "vm", "template", "host", "pool" or "sr"."""
+        """The kind of the one object shown: "vm", "template", "host", "pool", "sr", "iso" or "orphans"."""
         cls, ref = self._selection[0]
+        if cls == "SR":
+            sr_rec = self._workspace.cache.get(SR, ref)
+            return "iso" if sr_rec is not None and sr_rec.content_type == "iso" else "sr"
         if cls != "VM":
             return _KINDS.get(cls, "")
         vm_rec = self._workspace.cache.get(VM, ref)

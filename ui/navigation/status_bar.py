@@ -8,13 +8,15 @@ from typing import Final
 from PySide6.QtCore import QSize, Qt, QTimer, Signal
 from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QStatusBar, QToolButton, QWidget
 
+from app.api import Task
+from app.client import Delta
 from ui.base import fonts, icons
 from ui.base.dialogs import GAP, IconLabel
 from ui.base.failures import explain
 from ui.base.history import Entry
 from ui.base.sizes_and_dates import count, duration
 from ui.base.workspace import Workspace
-from ui.navigation.news import News
+from ui.navigation.news import News, engine_tasks
 from ui.widgets.labels import ElidedLabel
 
 _STEPS: Final = 1000
@@ -26,7 +28,7 @@ _STAYS: Final = 8.0
 
 
 class StatusBar(QStatusBar):
-    """Shows the newest running operation of this window; when none runs, how the last one ended."""
+    """Shows the newest running operation of this window, else one of the engine's own; else how the last one ended."""
 
     #: a count was clicked: "running", "failed" or "alerts"
     clicked = Signal(str)
@@ -50,6 +52,7 @@ class StatusBar(QStatusBar):
         for signal in (workspace.history.added, workspace.history.changed, workspace.history.removed):
             signal.connect(lambda *_: self.refresh())
         news.changed.connect(self._show_counts)
+        workspace.changed.connect(self._follow)
         self._show_counts()
         self.refresh()
 
@@ -60,11 +63,20 @@ class StatusBar(QStatusBar):
             self._tick.start()
             self._show_running(running[-1])
             return
+        by_itself = engine_tasks(self._workspace.cache)
+        if by_itself:
+            self._tick.start()
+            self._show_running(_as_entry(by_itself[-1]))
+            return
         self._tick.stop()
         self.bar.hide()
         ended = [entry for entry in self._workspace.history.entries if entry.finished is not None]
         last = max(ended, key=lambda entry: entry.finished or entry.started, default=None)
         self._show_ended(last)
+
+    def _follow(self, delta: Delta) -> None:
+        if delta.touches(Task) and not self._workspace.history.running():
+            self.refresh()
 
     def counts(self) -> list[QToolButton]:
         """The counts, as buttons: running, failed, alerts."""
@@ -135,6 +147,11 @@ def progress_words(entry: Entry, now: datetime | None = None) -> str:
     elif passed >= 1:
         parts.append(duration(round(passed)))
     return " · ".join(filter(None, parts))
+
+
+def _as_entry(task: Task) -> Entry:
+    """A task of the engine's own as an operation."""
+    return Entry(title=task.name_label, progress=task.progress, words=task.name_description, started=task.created)
 
 
 class _Count(QToolButton):

@@ -13,6 +13,7 @@ from app.client import ObjectCache
 from ui.base.failures import Explanation, explain
 from ui.base.history import Entry, History
 from ui.base.sizes_and_dates import duration
+from ui.navigation.news import is_of_engine
 from ui.navigation.titles import title_of
 
 State = Literal["running", "done", "failed", "cancelled"]
@@ -77,9 +78,15 @@ class Operation:
     subject: tuple[str, str] = ("", "")
     task: str = ""
     mine: bool = True
+    by_engine: bool = False
     cancellable: bool = False
     cancel_asked: bool = False
     error: Explanation | None = None
+
+    @property
+    def asked_by(self) -> str:
+        """Who wanted it."""
+        return "this window" if self.mine else "the engine itself" if self.by_engine else "another client"
 
     def took(self, now: datetime) -> str:
         """How long it took, or has taken so far."""
@@ -149,6 +156,7 @@ def _other(cache: ObjectCache, ref: str, task: Task) -> Operation:
         words=task.name_description if state == "running" else "",
         task=ref,
         mine=False,
+        by_engine=is_of_engine(task),
         cancellable=state == "running" and TaskOperation.cancel in task.allowed_operations,
         cancel_asked=task.status is TaskStatus.cancelling or TaskOperation.cancel in task.current_operations.values(),
         error=explain(Failure(*task.error_info), cache) if failed else None,

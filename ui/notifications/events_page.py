@@ -22,10 +22,10 @@ from ui.models.table_model import Column, TableModel
 from ui.navigation.titles import Title
 from ui.notifications.events import STATES, Operation, others, own
 from ui.notifications.list_page import ListPage, matches
-from ui.notifications.progress_delegate import PROGRESS_ROLE, ProgressDelegate
 from ui.widgets.buttons import button
 from ui.widgets.facts import FactGrid
 from ui.widgets.progress import TaskProgress
+from ui.widgets.progress_delegate import PROGRESS_ROLE, ProgressDelegate
 
 _KINDS: Final = (("all", "All"), ("running", "Running"), ("failed", "Failed"))
 _WIDTHS: Final = (100, 0, 120, 120, 110, 80)
@@ -43,7 +43,7 @@ def columns() -> list[Column[Operation]]:
             order=lambda o: list(STATES).index(o.state),
         ),
         Column(title="Operation", text=lambda o: o.title, tooltip=lambda o: o.as_text()),
-        Column(title="On", text=lambda o: o.object_name or ("" if o.mine else "another client")),
+        Column(title="On", text=lambda o: o.object_name or ("" if o.mine or o.by_engine else "another client")),
         Column(
             title="Progress",
             text=lambda o: o.words,
@@ -262,7 +262,7 @@ class EventsPage(ListPage):
                 ("Started", date_and_time(row.started), exact(row.started)),
                 ("Finished", finished),
                 ("Took", row.took(datetime.now(UTC))),
-                ("Asked by", "this window" if row.mine else "another client"),
+                ("Asked by", row.asked_by),
             ]
         )
         self.go_to.setVisible(bool(row.object_name))

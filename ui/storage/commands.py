@@ -18,6 +18,14 @@ def register(workspace: Workspace) -> None:
     """Register the commands of storage."""
     workspace.commands.add(
         Command(id="sr.scan", title="&Rescan", icon="refresh", run=scan, state=can_scan),
+        Command(
+            id="sr.coalesce",
+            title="&Merge Chains Now",
+            icon="merge",
+            tooltip="Merge what waits to be merged, without the usual delay",
+            run=coalesce,
+            state=can_coalesce,
+        ),
         Command(id="sr.clean", title="&Clean Up…", icon="delete", run=cleaning.clean, state=cleaning.can_clean),
         Command(
             id="vdi.destroy",
@@ -54,6 +62,25 @@ def can_scan(workspace: Workspace, selection: Selection) -> CommandState:
             return disabled(f"“{record.name_label}” is being scanned.")
         if SROperation.scan not in record.allowed_operations:
             return disabled(f"“{record.name_label}” cannot be scanned now.")
+    return ENABLED
+
+
+async def coalesce(workspace: Workspace, selection: Selection) -> None:
+    """Merge now what waits to be merged in each chosen repository."""
+    for ref in _chosen(selection, "SR"):
+        record = workspace.cache.get(SR, ref)
+        if record is not None:
+            started = workspace.session.start(SRCalls.coalesce, Ref(ref))
+            await workspace.run_task(f"Merging the chains of {record.name_label}", started, subject=("SR", ref))
+
+
+def can_coalesce(workspace: Workspace, selection: Selection) -> CommandState:
+    """Storage for disks only."""
+    records = [workspace.cache.get(SR, ref) for ref in _chosen(selection, "SR")]
+    if not records or len(records) != len(selection) or any(record is None for record in records):
+        return disabled("Choose storage first.")
+    if any(record is not None and record.content_type == "iso" for record in records):
+        return disabled("ISOs have no chains.")
     return ENABLED
 
 

@@ -5,12 +5,14 @@ Set QT_SCALE_FACTOR=2 for the pictures a dense screen would show.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import qasync
 from PySide6.QtWidgets import QApplication, QWidget
 
 from app.api import VM, Failure, Task
@@ -50,6 +52,17 @@ def busy(engine: FakeEngine, workspace: Workspace) -> None:
 def small(engine: FakeEngine, workspace: Workspace) -> None:
     pools.small_pool(engine)
     busy(engine, workspace)
+
+
+def chained(engine: FakeEngine, workspace: Workspace) -> None:
+    left(engine, workspace)
+    pools.chains(engine)
+
+
+def unchained(engine: FakeEngine, workspace: Workspace) -> None:
+    small(engine, workspace)
+    pools.chains(engine)
+    engine.answer("SR.get_pending_merges", {})
 
 
 def left(engine: FakeEngine, workspace: Workspace) -> None:
@@ -139,6 +152,8 @@ SCENES: dict[str, tuple[Callable[[FakeEngine, Workspace], None], Show]] = {
     "recreate": (left, recreate),
     "clean": (left, clean),
     "sr-orphans": (left, lambda w: w.show_object("SR", pools.SR_DISKS, "storage")),
+    "chains": (chained, lambda w: w.show_object("SR", pools.SR_DISKS, "chains")),
+    "chains-quiet": (unchained, lambda w: w.show_object("SR", pools.SR_DISKS, "chains")),
     "sr-storage": (small, lambda w: w.show_object("SR", pools.SR_DISKS, "storage")),
     "template": (small, lambda w: w.show_object("VM", pools.BASE)),
     "long": (awkward, lambda w: w.show_object("VM", "OpaqueRef:long")),
@@ -158,7 +173,7 @@ SCENES: dict[str, tuple[Callable[[FakeEngine, Workspace], None], Show]] = {
 }
 
 
-def take(app: QApplication, folder: Path, name: str, dark: bool, size: tuple[int, int]) -> None:
+async def take(app: QApplication, folder: Path, name: str, dark: bool, size: tuple[int, int]) -> None:
     """One picture."""
     theme.apply(app, Theme.DARK if dark else Theme.LIGHT)
     fill, show = SCENES[name]
@@ -169,26 +184,32 @@ def take(app: QApplication, folder: Path, name: str, dark: bool, size: tuple[int
         window = MainWindow(workspace)
         window.resize(*size)
         window.show()
-        app.processEvents()
+        await asyncio.sleep(0.02)
         answer = show(window)
-        for _ in range(3):
-            app.processEvents()
+        await asyncio.sleep(0.4)
         path = folder / f"{name}-{'dark' if dark else 'light'}-{size[0]}.png"
         (answer if isinstance(answer, QWidget) else window).grab().save(str(path))
         window.hide()
+        await workspace.close()
         window.deleteLater()
-        app.processEvents()
+        await asyncio.sleep(0.02)
+
+
+async def take_all(app: QApplication, folder: Path, names: list[str]) -> None:
+    """The pictures of these scenes, or of all."""
+    for name in names or SCENES:
+        for dark, size in ((False, SIZES[1]), (True, SIZES[1]), (False, SIZES[0])):
+            await take(app, folder, name, dark, size)
 
 
 def main(folder: Path, names: list[str]) -> None:
-    """Take the pictures of these scenes, or of all."""
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     app = QApplication.instance() or QApplication([])
     assert isinstance(app, QApplication)
+    app.setQuitOnLastWindowClosed(False)
     folder.mkdir(parents=True, exist_ok=True)
-    for name in names or SCENES:
-        for dark, size in ((False, SIZES[1]), (True, SIZES[1]), (False, SIZES[0])):
-            take(app, folder, name, dark, size)
+    with qasync.QEventLoop(app) as loop:
+        loop.run_until_complete(take_all(app, folder, names))
 
 
 if __name__ == "__main__":

@@ -24,6 +24,8 @@ from app.api import (
     Pool,
     Record,
     Ref,
+    Task,
+    TaskStatus,
     VBDMode,
     VBDType,
     VDIType,
@@ -209,6 +211,40 @@ def _snapshot(engine: FakeEngine, data: str) -> None:
     engine.change(VDI, frozen, VBDs=frozenset({held}))
     engine.change(VM, snapshot, VBDs=frozenset({held}))
     engine.change(VM, DB, snapshots=frozenset({snapshot}))
+
+
+def chains(engine: FakeEngine) -> None:
+    """What the engine answers of the chains of the storage, with merges in each state."""
+
+    def family(depth: int, snapshots: int, own: int, **more: int) -> dict[str, str]:
+        told = {"depth": depth, "depth-limit": 30, "snapshots": snapshots, "snapshots-size": own, "exclusive": 2 * own}
+        return {key.replace("_", "-"): str(value) for key, value in (told | {"missing": 0} | more).items()}
+
+    whole = {"base_copies": 3, "base_copies_size": 4 * GIB, "space_free": 412 * GIB, "pending_merges": 3}
+    engine.answer(
+        "SR.get_chain_health",
+        {
+            SR_DISKS: family(27, 44, 31 * GIB, **whole),
+            DB: family(27, 26, 22 * GIB, pending_merges=1),
+            WEB: family(12, 11, 6 * GIB, pending_merges=2),
+            BUILD: family(17, 6, 2 * GIB),
+            WIN: family(3, 2, GIB),
+            BASE: family(1, 0, 0),
+            "OpaqueRef:gone-old-ledger": family(2, 2, 3 * GIB),
+        },
+    )
+    task = engine.put(Task(name_label="Merging", progress=0.62, status=TaskStatus.pending), "OpaqueRef:merging")
+    running = {"state": "running", "vm": WEB, "size": str(2 * GIB), "task": task, "progress": "0.6", "reason": ""}
+    waits = "web-01 is being reverted; it begins afterwards."
+    blocked = "The file below it is open in build-agent. Shut build-agent down, and it begins."
+    engine.answer(
+        "SR.get_pending_merges",
+        {
+            "OpaqueRef:base1": running,
+            "OpaqueRef:base2": {"state": "waiting", "vm": WEB, "size": str(GIB), "reason": waits},
+            "OpaqueRef:base3": {"state": "blocked", "vm": DB, "size": str(9 * GIB), "reason": blocked},
+        },
+    )
 
 
 def leftovers(engine: FakeEngine) -> None:

@@ -66,13 +66,20 @@ def test_each_kind_of_object_has_its_tabs(window: MainWindow) -> None:
         window.show_object(cls, ref)
         assert tabs(window) == ["General"]
     window.show_object("SR", pools.SR_DISKS)
+    assert tabs(window) == ["General", "Storage", "Chains"]
+    window.show_object("SR", pools.SR_ISO)
     assert tabs(window) == ["General", "Storage"]
 
 
-def test_every_tab_opens_on_every_kind_of_object(window: MainWindow, engine: FakeEngine) -> None:
+async def test_every_tab_opens_on_every_kind_of_object(window: MainWindow, engine: FakeEngine) -> None:
     engine.put(VM(name_label="left", is_a_template=True, is_a_snapshot=True))
     shown = {"pool": ("pool", pools.POOL), "host": ("host", pools.HOST), "vm": ("VM", pools.WIN)}
-    shown |= {"template": ("VM", pools.BASE), "sr": ("SR", pools.SR_DISKS), "orphans": ORPHANS}
+    shown |= {
+        "template": ("VM", pools.BASE),
+        "sr": ("SR", pools.SR_DISKS),
+        "orphans": ORPHANS,
+        "iso": ("SR", pools.SR_ISO),
+    }
     for kind, layout in TABS.items():
         for tab, _ in layout:
             assert f"{kind}.{tab}" in FEATURE_TABS
@@ -81,6 +88,8 @@ def test_every_tab_opens_on_every_kind_of_object(window: MainWindow, engine: Fak
             page = window.page.tabs.page(tab)
             assert page is not None
             assert page.isVisible()
+    window.show_object("pool", pools.POOL)
+    await pools.settled()
 
 
 def test_a_tab_can_be_asked_for(window: MainWindow, workspace: Workspace) -> None:

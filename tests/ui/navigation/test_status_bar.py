@@ -9,7 +9,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
-from app.api import Failure, Message
+from app.api import Failure, Message, Task, TaskStatus
 from tests.support.fake_session import FakeEngine
 from tests.ui.main_window import pools
 from ui.base.history import Entry
@@ -40,6 +40,22 @@ def test_it_shows_the_newest_operation_with_its_cause(bar: StatusBar, workspace:
     assert bar.bar.value() == 620
     workspace.history.end(newest)
     assert bar.words.text() == "Taking a snapshot of web1"
+
+
+def test_what_the_engine_does_by_itself_is_shown_while_nothing_else_runs(
+    bar: StatusBar, engine: FakeEngine, workspace: Workspace
+) -> None:
+    now = datetime.now(UTC)
+    merge = engine.put(Task(name_label="Merging disk images of “web1”", progress=0.4, created=now))
+    engine.put(Task(name_label="Async.VM.start", created=now))  # another client's
+    assert bar.words.text() == "Merging disk images of “web1”"
+    assert bar.bar.value() == 400
+    own = workspace.history.begin("Starting web2")
+    assert bar.words.text() == "Starting web2"
+    workspace.history.end(own, Failure("TASK_CANCELLED", "x"))
+    assert bar.words.text() == "Merging disk images of “web1”"
+    engine.change(Task, merge, status=TaskStatus.success)
+    assert bar.words.text() == ""
 
 
 def test_it_says_how_the_last_one_ended(bar: StatusBar, workspace: Workspace) -> None:

@@ -8,15 +8,17 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from app.api import Failure, Task, TaskOperation, TaskStatus, VMCalls
 from tests.support.fake_session import FakeEngine
 from tests.ui.main_window import pools
-from ui.base.history import Entry
+from ui.base.history import Entry, History
 from ui.base.workspace import Workspace
+from ui.notifications.events import others
 from ui.notifications.events_page import EventsPage
-from ui.notifications.progress_delegate import PROGRESS_ROLE
+from ui.widgets.progress_delegate import PROGRESS_ROLE
 
 CANCEL = frozenset({TaskOperation.cancel})
 
@@ -234,3 +236,12 @@ def test_a_table_copies_its_rows_as_text(page: EventsPage, workspace: Workspace)
     entry(workspace, "one", 5)
     page.table.selectAll()
     assert page.table.selected_text().split("\t")[:3] == ["Running", "one", "web-01"]
+
+
+def test_a_merge_is_the_engines_own(qapp: QApplication, engine: FakeEngine) -> None:
+    merge = engine.put(Task(name_label="Merging disk images of “web1”", progress=0.3, name_description="1 of 2 GiB"))
+    other = engine.put(Task(name_label="Async.VM.checkpoint", progress=0.3))
+    rows = others(engine.cache, History())
+    assert (rows[merge].title, rows[merge].asked_by) == ("Merging disk images of “web1”", "the engine itself")
+    assert (rows[other].title, rows[other].asked_by) == ("Taking a snapshot with memory", "another client")
+    assert rows[merge].words == "1 of 2 GiB"

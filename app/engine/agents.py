@@ -16,7 +16,7 @@ from app.hypervisor.driver import AgentFacts, DriverError
 from app.log import get
 from app.ops.context import Context
 from app.ops.locking import refresh_vm
-from app.ops.quiesce import thaw_leftover
+from app.ops.quiesce import FEATURE, thaw_leftover
 
 log = get(__name__)
 
@@ -78,7 +78,7 @@ def record_facts(context: Context, vm: Ref[VM], facts: AgentFacts) -> None:
         "PV_drivers_detected": True,
         "PV_drivers_up_to_date": True,
         "networks": _networks(context, record, facts),
-        "other": {"feature-quiesce": "1"} if facts.can_freeze else {},
+        "other": {FEATURE: "1"} if facts.can_freeze else {},
         "live": True,
     }
     if known is not None and all(getattr(known, name) == value for name, value in fields.items()):
@@ -89,6 +89,7 @@ def record_facts(context: Context, vm: Ref[VM], facts: AgentFacts) -> None:
             tx.update(VM, vm, guest_metrics=made)
         else:
             tx.update(VMGuestMetrics, record.guest_metrics, **fields, last_updated=context.now())
+    refresh_vm(context, vm)
 
 
 def record_silence(context: Context, vm: Ref[VM]) -> None:

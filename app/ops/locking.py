@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, contextmanager
 from app.api import SR, VBD, VDI, VM, Failure, VBDType, VDIOperation, VMOperation
 from app.ops.context import Context
 from app.ops.disk_rules import Holder, holder_of, sr_operations, vbd_operations, vdi_operations, why_not_disk
+from app.ops.quiesce import is_possible
 from app.ops.rules import allowed_operations, why_not
 from app.ops.task import current
 
@@ -61,7 +62,7 @@ def _refusals(context: Context, claims: Sequence[Claim]) -> Iterator[Failure]:
 def refusal(context: Context, ref: str, op: VMOperation) -> Failure | None:
     """The error that the operation on a VM would meet now, or None. :raise Failure: HANDLE_INVALID."""
     vm = context.store.get(VM, ref)
-    return why_not(ref, vm, op, _disks_of(context, vm), agent=context.driver.has_agent(vm.uuid))
+    return why_not(ref, vm, op, _disks_of(context, vm), agent=is_possible(context, vm))
 
 
 def _disks_of(context: Context, vm: VM) -> list[VDI]:
@@ -100,8 +101,7 @@ def refresh_vm(context: Context, ref: str) -> None:
     vm = store.find(VM, ref)
     if vm is None:
         return
-    agent = context.driver.has_agent(vm.uuid)
-    possible_now = allowed_operations(ref, vm, _disks_of(context, vm), agent=agent)
+    possible_now = allowed_operations(ref, vm, _disks_of(context, vm), agent=is_possible(context, vm))
     store.publish(VM, ref, allowed_operations=possible_now)
     for vbd_ref in vm.VBDs:
         vbd = store.find(VBD, vbd_ref)

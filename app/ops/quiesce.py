@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from app import crash_points
-from app.api import VM, Failure
+from app.api import VM, Failure, VMGuestMetrics
 from app.hypervisor.driver import DriverError, FreezeFacts
 from app.log import get
 from app.ops.context import Context
@@ -39,6 +39,16 @@ FREEZE_TIME: Final = "stillframe.freeze-ms"
 CRASH: Final = "crash-consistent"
 FILE_SYSTEM: Final = "file-system-consistent"
 INTERRUPTED: Final = "It is not certain that the guest's file systems were held while the disks switched."
+
+
+FEATURE: Final = "feature-quiesce"
+"""In VM_guest_metrics.other, as XenServer's guest tools once had it: the agent can hold file systems."""
+
+
+def is_possible(context: Context, vm: VM) -> bool:
+    """Whether an agent is there that has answered, and that can hold file systems."""
+    told = context.store.find(VMGuestMetrics, vm.guest_metrics)
+    return context.driver.has_agent(vm.uuid) and told is not None and told.live and FEATURE in told.other
 
 
 def crash_consistent(reason: str = "") -> dict[str, str]:

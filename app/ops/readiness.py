@@ -16,6 +16,7 @@ from app.api.types import StringMap
 from app.ops.context import Context, Operations
 from app.ops.disks import CHAIN_LIMIT, Disk, check_depth, disks, require_disk
 from app.ops.locking import refusal
+from app.ops.quiesce import is_possible
 from app.ops.readiness_words import sentence
 from app.ops.translate import failures
 from app.ops.vm_power import suspend_sr
@@ -141,7 +142,7 @@ class _Look:
         context, record = self.context, self.record
         if record.power_state in _WITH_GUEST and context.driver.state(record.uuid) == "unresponsive":
             return Failure("VM_HYPERVISOR_FAILURE", self.vm, "QEMU's process lives and does not answer.", "")
-        if self.op is VMOperation.snapshot_with_quiesce and not context.driver.has_agent(record.uuid):
+        if self.op is VMOperation.snapshot_with_quiesce and not is_possible(context, record):
             return Failure("VM_SNAPSHOT_WITH_QUIESCE_NOT_SUPPORTED", self.vm)
         return None
 

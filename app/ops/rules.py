@@ -63,7 +63,7 @@ _STATE_ORDER: Final = (VMPowerState.Halted, VMPowerState.Paused, VMPowerState.Su
 def why_not(ref: str, vm: VM, op: VMOperation, disks: Iterable[VDI] = (), *, agent: bool = False) -> Failure | None:
     """The error that `op` on this VM with these disks would meet now, or None if it may go ahead.
 
-    :param agent: an agent inside the guest has opened its channel.
+    :param agent: an agent inside the guest answers and can hold its file systems.
     """
     if op in vm.blocked_operations:
         return Failure("OPERATION_BLOCKED", ref, vm.blocked_operations[op])

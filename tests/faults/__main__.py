@@ -35,6 +35,7 @@ def main() -> int:
     report = Report(seed if asked.long else None)
     exact = [read_cut(text) for text in asked.cut if text not in SCENARIOS]
     names = [text for text in asked.cut if text in SCENARIOS] or ([] if exact else list(SCENARIOS))
+    names = [name for name in names if _possible(name)]
     with workshops(asked.jobs) as pool:
         courses = _courses(pool, names, report)
         victims = [asked.kill] if asked.kill else list(VICTIMS)
@@ -50,6 +51,13 @@ def main() -> int:
             _tell(outcome, number, quiet=bool(asked.long))
     report.print(asked.report)
     return 1 if report.failures else 0
+
+
+def _possible(name: str) -> bool:
+    reason = SCENARIOS[name].missing()
+    if reason is not None:
+        print(f"skipped {name}: {reason}", flush=True)
+    return reason is None
 
 
 def _arguments() -> argparse.Namespace:

@@ -28,7 +28,7 @@ async def check(cut: Cut, folder: Path, facts: Facts, *, reached: bool) -> float
         if cut.victim == "engine" or not reached or not (folder / "vm").exists():
             await SCENARIOS[cut.scenario].check(bench, facts)
         else:
-            await check_after_death(bench, facts)
+            await (SCENARIOS[cut.scenario].after_death or check_after_death)(bench, facts)
         _assert_frozen(bench, facts)
         assert_sound(bench, folder)
     return recovery

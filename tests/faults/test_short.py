@@ -19,6 +19,8 @@ CUTS = [
     "snapshot_running@vm_snapshot.overlays_written:1/qemu",
     "snapshot_running@vm_snapshot.switched:1",
     "snapshot_running@vm_snapshot.switched:1/both",
+    "snapshot_quiesced@vm_freeze.frozen:1",
+    "snapshot_quiesced@vm_freeze.frozen:1/both",
     "revert_running@vm_revert.overlays_written:1/qemu",
     "revert_running@vm_revert.guest_stopped:1",
     "revert_halted@store.written:1",
@@ -45,11 +47,14 @@ JOBS = 2
 @pytest.fixture(scope="module")
 def made() -> Iterator[Mapping[str, Future[Outcome]]]:
     with workshops(JOBS) as pool:
-        yield {text: pool.cut(read_cut(text)) for text in CUTS}
+        cuts = {text: read_cut(text) for text in CUTS}
+        yield {text: pool.cut(cut) for text, cut in cuts.items() if SCENARIOS[cut.scenario].missing() is None}
 
 
 @pytest.mark.parametrize("text", CUTS)
 def test_what_is_left_after_a_kill_is_whole(text: str, made: Mapping[str, Future[Outcome]]) -> None:
+    if reason := SCENARIOS[read_cut(text).scenario].missing():
+        pytest.skip(reason)
     outcome = made[text].result()
     assert outcome.problem == ""
     assert outcome.reached

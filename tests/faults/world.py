@@ -19,6 +19,7 @@ _MEASURED = {
     "SR": ("physical_utilisation", "physical_size", "virtual_allocation"),
     "host": ("software_version", "enabled"),
     "VM_metrics": ("last_updated",),
+    "VM_guest_metrics": ("last_updated", "live"),
     "host_metrics": ("memory_free", "last_updated"),
 }
 """Figures that are looked up anew each time."""

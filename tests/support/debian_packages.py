@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+CACHE_VARIABLE = "STILLFRAME_TEST_CACHE"
 _TIME_LIMIT = 600  # seconds for one command: only a dead network takes that long
 
 
@@ -20,7 +21,7 @@ class Unavailable(Exception):
 
 def cache() -> Path:
     """The cache folder, made if need be."""
-    named = os.environ.get("STILLFRAME_TEST_CACHE")
+    named = os.environ.get(CACHE_VARIABLE)
     folder = Path(named) if named else Path.home() / ".cache" / "stillframe-tests"
     folder.mkdir(parents=True, exist_ok=True)
     return folder

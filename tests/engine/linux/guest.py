@@ -8,7 +8,7 @@ import secrets
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from app.api import VM, Ref, VBDCalls, VDICalls, VMCalls
+from app.api import VM, Ref, VBDCalls, VDICalls, VMCalls, VMOperation
 from tests.support import linux_guest
 from tests.support.engine import Bench, open_bench
 
@@ -62,11 +62,11 @@ class Linux:
         await bench.session.VIF.create({"VM": self.vm, "network": network, "device": "0", "MAC": ""})
 
     async def boot(self) -> None:
-        """Start it and wait until it counts and its agent is there."""
+        """Start it and wait until it counts and its agent answers."""
         await self.bench.session.VM.start(self.vm)
         await self.tick()
         async with asyncio.timeout(PATIENCE):
-            while not self.bench.engine.context.driver.has_agent(self.uuid):  # noqa: ASYNC110
+            while VMOperation.snapshot_with_quiesce not in self.bench.vm(self.vm).allowed_operations:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
 
     @property

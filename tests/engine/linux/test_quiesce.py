@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 
 import pytest
 
 from app.api import VM, Ref, VMCalls, VMGuestMetrics, VMOperation, VMPowerState
+from app.hypervisor.driver import FreezeFacts
 from app.ops import quiesce
 from tests.engine.linux.guest import PATIENCE, Linux
-from tests.engine.vm.guests import assert_tidy
+from tests.engine.vm.guests import assert_tidy, pid_of
 from tests.support import linux_guest
 from tests.support.ext4 import file_system_on
 
@@ -23,9 +26,6 @@ def image_of(linux: Linux, snapshot: VM) -> tuple[bool, str, str | None]:
 
 
 async def test_the_agent_tells_of_the_guest(linux: Linux) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while linux.bench.vm(linux.vm).guest_metrics == "OpaqueRef:NULL":  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
     told = linux.bench.store.get(VMGuestMetrics, linux.bench.vm(linux.vm).guest_metrics)
     assert told.live and told.PV_drivers_detected
     assert told.os_version["name"] == "Stillframe test Linux 1"
@@ -78,13 +78,13 @@ async def test_an_agent_that_ends_is_noticed(linux: Linux) -> None:
     driver = linux.bench.engine.context.driver
     await linux.shell("kill $(cat /run/qemu-ga.pid)")
     async with asyncio.timeout(PATIENCE):
-        while driver.has_agent(linux.uuid):  # noqa: ASYNC110
+        while VMOperation.snapshot_with_quiesce in linux.bench.vm(linux.vm).allowed_operations:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
-    assert VMOperation.snapshot_with_quiesce not in linux.bench.vm(linux.vm).allowed_operations
+    assert not driver.has_agent(linux.uuid)
     assert not linux.bench.store.get(VMGuestMetrics, linux.bench.vm(linux.vm).guest_metrics).live
     await linux.shell("qemu-ga -d -t /run -f /run/qemu-ga.pid")
     async with asyncio.timeout(PATIENCE):
-        while not driver.has_agent(linux.uuid):  # noqa: ASYNC110
+        while VMOperation.snapshot_with_quiesce not in linux.bench.vm(linux.vm).allowed_operations:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
     assert (await linux.quiesced("again")).other_config[quiesce.CONSISTENCY] == quiesce.FILE_SYSTEM
 
@@ -124,3 +124,26 @@ async def test_after_a_revert_the_file_is_gone(linux: Linux) -> None:
     assert await linux.shell("cat /data/before; ls /data/after 2>/dev/null") == "before"
     assert await linux.shell("dmesg | grep -ci 'ext4.*recover'") == "0"
     assert_tidy(linux.bench)
+
+
+async def test_a_guest_that_is_killed_while_it_is_frozen(linux: Linux, monkeypatch: pytest.MonkeyPatch) -> None:
+    """QEMU dies between the freeze and the switch. The snapshot shows what was there, and nothing is left over."""
+    driver = linux.bench.engine.context.driver
+    freeze = driver.freeze
+
+    async def freeze_and_die(uuid: str, budget: float) -> FreezeFacts:
+        facts = await freeze(uuid, budget)
+        os.kill(pid_of(linux.folder, uuid), signal.SIGKILL)
+        return facts
+
+    monkeypatch.setattr(driver, "freeze", freeze_and_die)
+    await linux.shell("echo one >/data/one; sync")
+    snapshot = await linux.quiesced("killed")
+    assert snapshot.other_config[quiesce.CONSISTENCY] == quiesce.CRASH
+    async with asyncio.timeout(PATIENCE):
+        await linux.bench.state(linux.vm, VMPowerState.Halted)
+        while linux.bench.engine.context.freezing:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    assert_tidy(linux.bench)
+    with file_system_on(linux.bench.image(linux.vm)) as found:
+        assert (found.read("/one"), found.complaints()) == ("one\n", "")

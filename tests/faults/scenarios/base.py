@@ -21,13 +21,24 @@ Step = Callable[[Bench, Facts], Awaitable[None]]
 MIB = 1 << 20
 
 
+def nothing_missing() -> str | None:
+    """All that most scenarios need is there."""
+    return None
+
+
 @dataclass(frozen=True)
 class Scenario:
-    """One operation to interrupt."""
+    """One operation to interrupt.
+
+    :ivar missing: says why it cannot be on this machine, None if it can.
+    :ivar after_death: what must hold after QEMU died, where that is not what holds for the sample guest.
+    """
 
     prepare: Callable[[Bench, Path], Awaitable[Facts]]
     act: Step
     check: Step
+    missing: Callable[[], str | None] = nothing_missing
+    after_death: Step | None = None
 
 
 def mark(bench: Bench, vm: str, text: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.api import VM, Failure, Ref, Task, TaskStatus, VMCalls, VMOperation, VMPowerState
+from app.api import VM, Failure, Ref, Task, TaskStatus, VMCalls, VMGuestMetrics, VMOperation, VMPowerState
 from app.hypervisor.driver import AgentFacts, DiskSwitch, DriverError, FreezeFacts, SwitchFacts
 from app.hypervisor.simulated import SimulatedDriver
 from app.ops import quiesce
@@ -75,7 +75,7 @@ async def vm(bench: Bench, driver: Guarded) -> Ref[VM]:
     vm = await bench.sample_vm(disks=2)
     await bench.session.VM.start(vm)
     driver.set_agent(bench.vm(vm).uuid, AGENT)
-    await asyncio.sleep(0.05)
+    await until(lambda: VMOperation.snapshot_with_quiesce in bench.vm(vm).allowed_operations)
     return vm
 
 
@@ -127,8 +127,11 @@ async def test_offered_while_an_agent_is_there(bench: Bench, driver: Guarded, vm
         with pytest.raises(Failure) as caught:
             await call
         assert caught.value.description() == ["VM_SNAPSHOT_WITH_QUIESCE_NOT_SUPPORTED", vm]
+    driver.set_agent(uuid, AgentFacts("1.0", can_freeze=False))
+    await until(lambda: not bench.store.get(VMGuestMetrics, bench.vm(vm).guest_metrics).other)
+    assert op not in bench.vm(vm).allowed_operations
     driver.set_agent(uuid, AGENT)
-    assert op in bench.vm(vm).allowed_operations
+    await until(lambda: op in bench.vm(vm).allowed_operations)
     await bench.session.VM.hard_shutdown(vm)
     with pytest.raises(Failure, match="VM_BAD_POWER_STATE"):
         await bench.session.VM.snapshot_with_quiesce(vm, "x")
@@ -257,6 +260,7 @@ async def left_frozen(data_dir: Path, driver: Guarded, monkeypatch: pytest.Monke
         vm = await bench.sample_vm()
         await bench.session.VM.start(vm)
         driver.set_agent(bench.vm(vm).uuid, AGENT)
+        await until(lambda: VMOperation.snapshot_with_quiesce in bench.vm(vm).allowed_operations)
         driver.thaw_errors = [LATE] * 100_000
         await bench.run(VMCalls.snapshot_with_quiesce, vm, "held")
         assert [entry.op for entry in bench.engine.context.journal.pending()] == [quiesce.FREEZE]

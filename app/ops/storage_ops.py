@@ -12,6 +12,7 @@ from app import crash_points
 from app.api import SR, VBD, VDI, VM, Failure, Ref, SRCalls, VBDType, VDICalls, VDIOperation, VDIType, VMPowerState
 from app.api.failure import invalid_value, storage_failure
 from app.ops.context import Context, Operations
+from app.ops.found_images import introduce
 from app.ops.images import begin_making, discarding, finish_discard, release, release_all
 from app.ops.locking import refresh_vdi, require_disk_operation
 from app.ops.locks import why_locked
@@ -169,6 +170,9 @@ async def _scan_disks(context: Context, sr: Ref[SR]) -> None:
         # What a missing image built on is known from its header alone, so base copies may be left over.
         unused = [ref for ref, vdi in mine.items() if not vdi.managed and not children.get(vdi.location)]
         discard.begin(release_all(context, tx, unused))
+        found = introduce(context, tx, sr, children)
+    for ref in found:
+        refresh_vdi(context, ref)
 
 
 def update_space(context: Context, sr: str) -> None:

@@ -11,20 +11,21 @@ from app.ops.translate import failures
 
 
 def make_writable(context: Context, vm: str) -> None:
-    """Before a guest runs: each disk of the VM whose image is frozen gets an overlay, or its image back if it is alone.
+    """Before a guest runs: each disk whose image others build on gets an overlay; one that is only frozen is thawed.
 
-    The caller holds the VM. Frozen are the disks of templates that were cloned, and those that outlived one.
+    The caller holds the VM. Such are the disks of templates that were cloned, those that outlived a template, and those
+    of a database that was put back from a backup older than the files.
 
     :raise Failure: SR_BACKEND_FAILURE_44, 46; no disk has lost anything then.
     """
     for disk, vdi in disks(context.store, vm):
+        if disk.vbd.mode is VBDMode.RO:
+            continue
         files = context.files(vdi.SR)
         with failures(vm):
-            if disk.vbd.mode is VBDMode.RO or not files.is_frozen(vdi.location):
-                continue
             if files.children_map().get(vdi.location):
                 _move_to_overlay(context, disk, vdi)
-            else:
+            elif files.is_frozen(vdi.location):
                 files.thaw(vdi.location)
 
 
@@ -44,5 +45,7 @@ def _move_to_overlay(context: Context, disk: Disk, vdi: VDI) -> None:
                 physical_utilisation=files.physical_utilisation(overlay),
                 sm_config={**vdi.sm_config, "vhd-parent": vdi.location},
             )
+        if not files.is_frozen(vdi.location):
+            files.freeze(vdi.location)
     finally:
         finish_discard(context, entry)

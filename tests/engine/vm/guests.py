@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from app.api import SR, VBD, VDI, VM, Blob, Message, Ref, VDIType, VMCalls, VMPowerState
+from app.ops.found_images import FOUND_KEY
 from app.storage.file_repository import FileRepository
 from tests.support.engine import Bench
 from tests.support.guest_disk import read_counter
@@ -167,6 +168,7 @@ def assert_tidy(bench: Bench) -> None:
     assert [entry.op for entry in bench.engine.context.journal.pending()] == []
     pictures = {f"{ref.removeprefix('OpaqueRef:')}.png" for ref in bench.store.all(Blob)}
     assert {path.name for path in bench.engine.context.screenshots.iterdir()} == pictures
+    assert not any(FOUND_KEY in vdi.other_config for vdi in mine), "images had lost their records"
     for image in disks:
         repository.verify(image)
     for vm in bench.store.all(VM).values():

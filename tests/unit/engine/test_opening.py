@@ -14,6 +14,7 @@ from app.api import (
     NULL,
     PBD,
     SR,
+    VDI,
     VM,
     Blob,
     ConnectionLost,
@@ -31,6 +32,7 @@ from app.engine import sessions
 from app.engine.engine import CannotOpen, DataFolderInUse, Engine
 from app.engine.local import EngineThread, LocalTransport
 from app.hypervisor.simulated import SimulatedDriver
+from app.ops.found_images import FOUND_KEY
 from tests.engine.vm.guests import assert_tidy
 from tests.support.engine import Bench, DirectTransport, open_bench
 from tests.support.guest_disk import write_bytes
@@ -92,7 +94,10 @@ async def test_what_nothing_needs_is_swept_and_what_holds_data_is_not(data_dir: 
         assert not list((files.root / "img").glob(".*"))
         assert not picture.exists()
         assert bench.vm(vm).VBDs
-        files.discard([alone, written])
+        found = {vdi.location: ref for ref, vdi in bench.store.all(VDI).items() if FOUND_KEY in vdi.other_config}
+        assert set(found) == {alone, written}
+        for ref in found.values():
+            await bench.session.VDI.destroy(ref)
         assert_tidy(bench)
 
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from lxml import etree
 
 from app.api import EPOCH, VM, Failure, Ref, Task, TaskOperation, TaskStatus, VDICalls, VMCalls, VMOperation
 from app.client import wait_for
@@ -112,6 +113,9 @@ async def test_every_message_may_run_as_a_task(bench: Bench) -> None:
         (0.5, "<double>0.5</double>"),
         (VMOperation.import_, "import"),
         (datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), "<dateTime.iso8601>20260102T03:04:05Z</dateTime.iso8601>"),
+        ("a\0b\x1b[1m\ud800\uffff", "a\ufffdb\ufffd[1m\ufffd\ufffd"),
+        ("tab\t, lines\n\r, \ud7ff\ue000\U0010ffff", "tab\t, lines\n\r, \ud7ff\ue000\U0010ffff"),
+        ({"\x01": "\x02"}, "<struct><member><name>\ufffd</name><value>\ufffd</value></member></struct>"),
         (["a", 1], "<array><data><value>a</value><value>1</value></data></array>"),
         ({"k<": "v"}, "<struct><member><name>k&lt;</name><value>v</value></member></struct>"),
     ],
@@ -119,6 +123,13 @@ async def test_every_message_may_run_as_a_task(bench: Bench) -> None:
 def test_results_as_xml(value: Any, text: str) -> None:
     assert xml_value(value) == f"<value>{text}</value>"
     assert ref_in(f"<value>{text}</value>") == text
+
+
+def test_any_text_makes_a_document() -> None:
+    """Whatever a name holds, the client's parser can read the result."""
+    for code in (*range(0x300), *range(0xD7F0, 0xE010), *range(0xFFF0, 0x10010), 0x10FFFF):
+        element = etree.fromstring(xml_value(chr(code)).encode("utf-8"))
+        assert (element.text or "") in (chr(code), "\ufffd", "\n")
 
 
 class Slow(SimulatedDriver):

@@ -28,6 +28,7 @@ from ui.navigation.tool_bar import ToolBar
 from ui.notifications.alerts_page import AlertsPage
 from ui.notifications.events_page import EventsPage
 from ui.pools.general import HostGeneralTab, PoolGeneralTab
+from ui.schedules import commands as schedule_commands
 from ui.snapshots import commands as snapshot_commands
 from ui.snapshots.tab import SnapshotsTab
 from ui.storage import commands as storage_commands
@@ -70,7 +71,7 @@ _SPLIT: Final = (280, 900)
 
 def register_commands(workspace: Workspace) -> None:
     """Register the commands of all features."""
-    for feature in (machine_commands, snapshot_commands, storage_commands, window_commands):
+    for feature in (machine_commands, snapshot_commands, schedule_commands, storage_commands, window_commands):
         feature.register(workspace)
 
 

@@ -51,7 +51,7 @@ class AssignDialog(Dialog):
         self.cards: dict[str, ChoiceCard] = {}
         self.conflict = Notice("", "attention")
         self.new = button("New Snapshot Schedule…", "plus", "link")
-        self._lay_out()
+        self._fill_in()
         self.new.clicked.connect(self._choose_new)
         only = next(iter(self._now)) if len(self._now) == 1 else ""
         if only in self.cards:
@@ -59,7 +59,7 @@ class AssignDialog(Dialog):
         self._follow()
         self.resize(540, min(640, 220 + 76 * len(self.cards)))
 
-    def _lay_out(self) -> None:
+    def _fill_in(self) -> None:
         inside = QWidget()
         inside.setObjectName("page")
         rows = QVBoxLayout(inside)

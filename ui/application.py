@@ -59,6 +59,7 @@ class Desktop:
         self.session = await Session.open(await self._reach_engine(), originator="stillframe desktop")
         self._watcher = Watcher(self.session, self.cache, self._on_status)
         self.workspace = Workspace(self.session, self.cache, self.settings)
+        self.workspace.service = None if self.attached else Service(self._config)
         self._watcher.start()
         await self._watcher.filled()
         self.window = MainWindow(self.workspace)

@@ -15,6 +15,7 @@ from PySide6.QtWidgets import QWidget
 
 from app.api import ConnectionLost, Failure, Ref, Task
 from app.client import Delta, ObjectCache, Session, wait_for
+from app.client.service import Service
 from app.log import get
 from ui.base.commands import Command, Registry
 from ui.base.dialogs import ErrorDialog, ask
@@ -42,6 +43,8 @@ class Workspace(QObject):
         self.history = History(self)
         self.commands = Registry(self, self._command_failed, self)
         self.window: QWidget | None = None
+        #: what can keep the engine running without the window; None where a service does already
+        self.service: Service | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._stop_listening = cache.listen(self._on_delta)
 

@@ -10,6 +10,7 @@ from ui.base.dialogs import ConsequenceDialog, ask
 from ui.base.sizes_and_dates import count
 from ui.base.workspace import Workspace
 from ui.schedules.assign_dialog import assign_schedule
+from ui.schedules.keep_running import choose
 from ui.schedules.list_dialog import SCOPE, SchedulesDialog
 from ui.schedules.properties import show_properties
 from ui.schedules.wizard import new_schedule
@@ -31,6 +32,13 @@ def register(workspace: Workspace) -> None:
             icon="schedule",
             run=assign_schedule,
             state=can_assign,
+        ),
+        Command(
+            id="pool.keep_running",
+            title="Keep Schedules Running…",
+            icon="clock",
+            run=choose,
+            state=can_keep_running,
         ),
         Command(id="schedule.toggle", title="Enable or Disable", run=toggle, state=can_toggle, scope=SCOPE),
         Command(id="schedule.run", title="Run Now", icon="play", run=run_now, state=can_run, scope=SCOPE),
@@ -56,6 +64,11 @@ def show(workspace: Workspace, _selection: Selection) -> None:
     dialog.show()
     dialog.raise_()
     dialog.activateWindow()
+
+
+def can_keep_running(workspace: Workspace, _selection: Selection) -> CommandState:
+    """Where the window's own engine runs them."""
+    return ENABLED if workspace.service is not None else disabled("A service runs the schedules already.")
 
 
 def can_assign(workspace: Workspace, selection: Selection) -> CommandState:

@@ -14,6 +14,7 @@ from ui.base.sizes_and_dates import count, until
 from ui.base.wizard import Wizard
 from ui.base.workspace import Workspace
 from ui.schedules.draft import Draft
+from ui.schedules.keep_running import offer
 from ui.schedules.pages import FinishPage, NamePage, TypePage, VMsPage
 from ui.schedules.when_page import WhenPage
 from ui.schedules.words import kept_of, kind_of, when_of
@@ -41,6 +42,8 @@ async def new_schedule(workspace: Workspace, selection: Selection) -> None:
         wizard.deleteLater()
     if wish is not None:
         await make(workspace, wish)
+        if wish.vms or wish.draft.tags:
+            await offer(workspace)
 
 
 async def make(workspace: Workspace, wish: Wish) -> Ref[VMSS]:

@@ -29,6 +29,7 @@ from ui.notifications.alerts_page import AlertsPage
 from ui.notifications.events_page import EventsPage
 from ui.pools.general import HostGeneralTab, PoolGeneralTab
 from ui.schedules import commands as schedule_commands
+from ui.schedules.timeline_tab import TimelineTab
 from ui.snapshots import commands as snapshot_commands
 from ui.snapshots.tab import SnapshotsTab
 from ui.storage import commands as storage_commands
@@ -38,7 +39,7 @@ from ui.storage.sr_tab import SRStorageTab
 from ui.storage.tab import StorageTab
 
 TABS: Final[Mapping[str, Sequence[tuple[str, str]]]] = {
-    "pool": (("general", "General"),),
+    "pool": (("general", "General"), ("timeline", "Timeline")),
     "host": (("general", "General"),),
     "vm": (("general", "General"), ("storage", "Storage"), ("console", "Console"), ("snapshots", "Snapshots")),
     "template": (("general", "General"), ("storage", "Storage")),
@@ -50,6 +51,7 @@ TABS: Final[Mapping[str, Sequence[tuple[str, str]]]] = {
 
 FEATURE_TABS: Final[Mapping[str, TabFactory]] = {
     "pool.general": PoolGeneralTab,
+    "pool.timeline": TimelineTab,
     "host.general": HostGeneralTab,
     "vm.general": GeneralTab,
     "vm.storage": StorageTab,

@@ -42,6 +42,7 @@ from app.ops.vm_clone import VMCloneOps
 from app.ops.vm_copy import VMCopyOps
 from app.ops.vm_create import VMCreateOps
 from app.ops.vm_destroy import VMDestroyOps
+from app.ops.vm_group import VMGroupOps
 from app.ops.vm_lock import VMLockOps, lift_expired
 from app.ops.vm_power import VMPowerOps
 from app.ops.vm_recreate import VMRecreateOps
@@ -266,6 +267,7 @@ def _dispatcher(context: Context, tasks: Tasks, schedules: Schedules, coalescer:
         VMCopyOps,
         VMCreateOps,
         VMLockOps,
+        VMGroupOps,
         VMReadinessOps,
         VMHealthOps,
         SRHealthOps,

@@ -7,7 +7,7 @@ from typing import Final
 
 from app.api import VDI, Failure
 from app.log import get
-from app.ops import merge_run, quiesce, vm_checkpoint, vm_clone, vm_destroy, vm_power, vm_revert, vm_snapshot
+from app.ops import merge_run, quiesce, vm_checkpoint, vm_clone, vm_destroy, vm_group, vm_power, vm_revert, vm_snapshot
 from app.ops.context import Context, Recovery
 from app.ops.images import DISCARD, discard_unheld
 from app.storage.errors import StorageError
@@ -25,6 +25,7 @@ RECOVERIES: Final[Mapping[str, Recovery]] = {
     quiesce.FREEZE: quiesce.recover,
     vm_snapshot.SNAPSHOT: vm_snapshot.recover,
     vm_checkpoint.CHECKPOINT: vm_checkpoint.recover,
+    vm_group.GROUP: vm_group.recover,
     vm_revert.REVERT: vm_revert.recover,
     vm_clone.CLONE: vm_clone.recover,
     vm_power.SUSPEND: vm_power.recover_suspend,
@@ -51,9 +52,7 @@ async def recover(context: Context) -> None:
             # Also an entry that we misunderstand must not keep the others from being recovered.
             known = isinstance(error, Failure)
             log.error("cannot recover yet", op=entry.op, entry=entry.id, error=str(error), exc_info=not known)
-            vm = entry.facts.get("vm")
-            if isinstance(vm, str):
-                context.unsettled.setdefault(vm, []).append(entry)
+            context.hold_back(entry)
 
 
 def sweep_overlays(context: Context) -> None:

@@ -134,14 +134,25 @@ class Context:
 
         Never raises: whatever keeps it from settling, the next change of this VM must not begin before it.
         """
-        try:
-            await self.recoveries[entry.op](self, entry)
-        except Failure as failure:
-            log.error("an interrupted change cannot be settled yet", op=entry.op, vm=vm, error=str(failure))
-            self.unsettled.setdefault(vm, []).append(entry)
-        except Exception:
-            log.exception("an interrupted change cannot be settled yet", op=entry.op, vm=vm)
-            self.unsettled.setdefault(vm, []).append(entry)
+        async with self._locks.setdefault(entry.id, asyncio.Lock()):
+            # One at a time: several VMs may wait for one entry.
+            try:
+                await self.recoveries[entry.op](self, entry)
+            except Failure as failure:
+                log.error("an interrupted change cannot be settled yet", op=entry.op, vm=vm, error=str(failure))
+                self.hold_back(entry, vm)
+            except Exception:
+                log.exception("an interrupted change cannot be settled yet", op=entry.op, vm=vm)
+                self.hold_back(entry, vm)
+            else:
+                self._locks.pop(entry.id, None)
+
+    def hold_back(self, entry: Entry, vm: str = "") -> None:
+        """Remember that an entry has to be settled before anything else is done to the VMs it is about."""
+        named = entry.facts.get("vms", [entry.facts.get("vm", vm)])
+        for ref in named if isinstance(named, list) else []:
+            if isinstance(ref, str) and ref and entry not in self.unsettled.setdefault(ref, []):
+                self.unsettled[ref].append(entry)
 
     def post(
         self, tx: Transaction, name: str, priority: int, vm: str, body: str, cls: MessageClass = MessageClass.VM

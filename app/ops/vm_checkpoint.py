@@ -12,16 +12,13 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, Final
 
-import msgspec
-
 from app import crash_points
 from app.api import VDI, VM, Ref, VMCalls, VMOperation, VMPowerState
-from app.api.types import new_ref
 from app.hypervisor.driver import CheckpointFacts, Compression, SaveMethod
+from app.ops.base_copies import keep_base_copies
 from app.ops.context import Context, Operations
 from app.ops.disks import disks
-from app.ops.images import base_copy_of
-from app.ops.locking import operation, refresh_vdi
+from app.ops.locking import operation
 from app.ops.memory_images import COMPRESSION, record_memory_image, record_shared_image
 from app.ops.readiness import readiness
 from app.ops.screenshots import keep_screenshot
@@ -218,7 +215,7 @@ async def _go_on_without(context: Context, plan: Mapping[str, Any]) -> None:
         with failures(plan["vm"]):
             await context.driver.end_save(vm.uuid, running=bool(plan["running"]))
     if vm is not None and await has_switched(context, vm, plan):
-        _keep_base_copies(context, plan)
+        keep_base_copies(context, plan)
         await start_freezing(context, plan)
     else:
         undo(context, plan)
@@ -227,27 +224,3 @@ async def _go_on_without(context: Context, plan: Mapping[str, Any]) -> None:
     with failures():
         files.memory_part_path(image).unlink(missing_ok=True)
         files.discard([image])
-
-
-def _keep_base_copies(context: Context, plan: Mapping[str, Any]) -> None:
-    """The VM's disks move to the overlays; what they were stays as the hidden images below."""
-    moved = [d for d in plan["disks"] if context.store.get(VDI, d["vdi"]).location == d["image"]]
-    if not moved:
-        return
-    with context.store.transaction() as tx:
-        for disk in moved:
-            vdi = tx.get(VDI, disk["vdi"])
-            files = context.files(disk["sr"])
-            with failures():
-                base_size = files.physical_utilisation(disk["image"])
-                overlay_size = files.physical_utilisation(disk["overlay"])
-            tx.create(msgspec.structs.replace(base_copy_of(vdi), physical_utilisation=base_size), new_ref())
-            tx.update(
-                VDI,
-                disk["vdi"],
-                location=disk["overlay"],
-                physical_utilisation=overlay_size,
-                sm_config={**vdi.sm_config, "vhd-parent": disk["image"]},
-            )
-    for disk in moved:
-        refresh_vdi(context, disk["vdi"])

@@ -9,7 +9,7 @@ its own, and the checkpoint keeps its own, so that it can be gone back to again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from app import crash_points
@@ -59,8 +59,14 @@ class VMRevertOps(Operations, VMCalls):
             await revert(self.context, snapshot, vm)
 
 
-async def revert(context: Context, snapshot: Ref[VM], vm: Ref[VM]) -> None:
-    """Revert; the caller holds both. :raise Failure: the VM is as it was, or switched off at the most."""
+async def revert(
+    context: Context, snapshot: Ref[VM], vm: Ref[VM], *, when_prepared: Callable[[], Awaitable[None]] | None = None
+) -> None:
+    """Revert; the caller holds both.
+
+    :param when_prepared: awaited when all is in place and nothing has changed yet; if it fails, nothing will.
+    :raise Failure: the VM is as it was, or switched off at the most.
+    """
     plan = plan_revert(context, snapshot, vm)
     with failures(vm):
         entry = context.journal.begin(REVERT, **plan)
@@ -71,6 +77,8 @@ async def revert(context: Context, snapshot: Ref[VM], vm: Ref[VM]) -> None:
                 context.files(sr).create_overlays(pairs)
             await share_memory(context, plan)
         crash_points.reach("vm_revert.overlays_written")
+        if when_prepared is not None:
+            await when_prepared()
         current().progress(0.3)
         current().point_of_no_return()
         await stop_guest(context, vm)

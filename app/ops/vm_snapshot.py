@@ -160,23 +160,25 @@ def start_picture(context: Context, vm: str) -> asyncio.Task[bytes] | None:
     return asyncio.ensure_future(context.driver.screenshot(record.uuid))
 
 
-async def prepare(context: Context, plan: Mapping[str, Any], op: str = SNAPSHOT) -> Entry:
+async def prepare(context: Context, facts: Mapping[str, Any], op: str = SNAPSHOT) -> Entry:
     """Write the journal entry and the overlays, all at once so that the file system syncs them together.
 
-    An overlay whose entry was not written any more is empty, and swept at the next start.
+    `facts` are the plan of one snapshot, or have the plans of several as `members`. An overlay whose entry was not
+    written any more is empty, and swept at the next start.
     """
-    writes = [asyncio.to_thread(context.journal.begin, op, **plan)]
-    overlays = [
-        asyncio.to_thread(context.files(d["sr"]).create_overlay, d["overlay"], d["image"]) for d in plan["disks"]
-    ]
+    plans: Sequence[Mapping[str, Any]] = facts.get("members", [facts])
+    made = [disk for plan in plans for disk in plan["disks"]]
+    writes = [asyncio.to_thread(context.journal.begin, op, **facts)]
+    overlays = [asyncio.to_thread(context.files(d["sr"]).create_overlay, d["overlay"], d["image"]) for d in made]
     results = await asyncio.gather(*writes, *overlays, return_exceptions=True)
     failure = next((result for result in results if isinstance(result, BaseException)), None)
     entry = results[0]
     if failure is not None:
-        undo(context, plan)
+        for plan in plans:
+            undo(context, plan)
         if isinstance(entry, Entry):
             entry.end()
-        with failures(str(plan["vm"])):
+        with failures(str(plans[0]["vm"])):
             raise failure
     assert isinstance(entry, Entry)
     crash_points.reach("vm_snapshot.overlays_written")
@@ -240,13 +242,17 @@ def commit(context: Context, plan: Mapping[str, Any]) -> None:
     store = context.store
     if store.find(VM, plan["snapshot"]) is not None:
         return
-    vm: Ref[VM] = Ref(plan["vm"])
     with store.transaction() as tx:
-        before = tx.get(VM, vm)
         record(context, tx, plan)
-        body = f"VM '{before.name_label}' (uuid: {before.uuid}) snapshotted as '{plan['name']}' (uuid: {plan['uuid']})"
-        context.post(tx, "VM_SNAPSHOTTED", 5, vm, body)
+        tell(context, tx, plan)
     refresh(context, plan)
+
+
+def tell(context: Context, tx: Transaction, plan: Mapping[str, Any]) -> None:
+    """Leave a message about the snapshot, in the transaction that records it."""
+    vm = tx.get(VM, plan["vm"])
+    body = f"VM '{vm.name_label}' (uuid: {vm.uuid}) snapshotted as '{plan['name']}' (uuid: {plan['uuid']})"
+    context.post(tx, "VM_SNAPSHOTTED", 5, plan["vm"], body)
 
 
 def record(context: Context, tx: Transaction, plan: Mapping[str, Any]) -> None:

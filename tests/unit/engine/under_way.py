@@ -5,6 +5,4 @@ from __future__ import annotations
 UNDER_WAY = {
     "SR.coalesce",
     "SR.get_pending_merges",
-    "VM.revert_group",
-    "VM.snapshot_group",
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from app.api import EPOCH, VM, Failure, Ref, VMCalls
+from app.api import EPOCH, VM, Failure, Ref, VMCalls, VMOperation
 from tests.engine.vm.guests import assert_tidy
 from tests.support.engine import Bench
 
@@ -74,4 +74,16 @@ async def test_snapshots_and_deletions_of_the_same_vms_do_not_starve_each_other(
     assert all(len(bench.vm(vm).snapshots) == 7 for vm in vms)
     doomed = [snap for vm in vms for snap in bench.vm(vm).snapshots]
     assert not any(isinstance(outcome, BaseException) for outcome in await results([delete(bench, s) for s in doomed]))
+    assert_tidy(bench)
+
+
+async def test_groups_that_overlap_wait_for_each_other(bench: Bench) -> None:
+    vms = await many(bench, 6)
+    groups = [vms[:4], list(reversed(vms[2:])), vms[::2], [vms[5], vms[0]]]
+    works = [asyncio.ensure_future(bench.run(VMCalls.snapshot_group, group, "group")) for group in groups]
+    works += [snapshot(bench, vm, "single") for vm in vms]
+    assert [outcome for outcome in await results(works) if isinstance(outcome, BaseException)] == []
+    for vm in vms:
+        assert len(bench.vm(vm).snapshots) == 1 + sum(vm in group for group in groups)
+        assert VMOperation.snapshot in bench.vm(vm).allowed_operations
     assert_tidy(bench)

@@ -13,6 +13,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 
+from app import crash_points
 from app.hypervisor.disks import switch_disks, to_the_end
 from app.hypervisor.driver import DiskSwitch, DriverError
 from app.hypervisor.facts import TogetherFacts
@@ -71,9 +72,11 @@ class _Group:
                 await self._stop(guest)
                 self._stood.append(guest.stood_since)
             await self._standing.wait()
+            crash_points.reach("together.standing")
 
         try:
             await switch_disks(guest, switches, just_before=just_before)
+            crash_points.reach("together.switched")
         except BaseException:
             await self._prepared.abort()
             await self._standing.abort()

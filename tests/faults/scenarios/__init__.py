@@ -7,13 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tests.faults.scenarios import cloning, merges, orphans, power, quiesced, removals, reverts, snapshots, storage
+from tests.faults.scenarios import (
+    cloning,
+    groups,
+    merges,
+    orphans,
+    power,
+    quiesced,
+    removals,
+    reverts,
+    snapshots,
+    storage,
+)
 from tests.faults.scenarios.base import Facts, Scenario
 
 __all__ = ["SCENARIOS", "Facts", "Scenario"]
 
 SCENARIOS: Mapping[str, Scenario] = {
     name: scenario
-    for module in (snapshots, quiesced, reverts, removals, orphans, cloning, power, storage, merges)
+    for module in (snapshots, groups, quiesced, reverts, removals, orphans, cloning, power, storage, merges)
     for name, scenario in module.SCENARIOS.items()
 }

@@ -28,6 +28,16 @@ async def running(bench: Bench) -> tuple[Ref[VM], ...]:
     return (vm,)
 
 
+async def group(bench: Bench) -> tuple[list[Ref[VM]]]:
+    """One that runs and one that does not."""
+    return ([*await running(bench), *await halted(bench)],)
+
+
+async def snapshots_of_group(bench: Bench) -> tuple[list[Ref[VM]]]:
+    (vms,) = await group(bench)
+    return (list(await bench.session.VM.snapshot_group(vms, "group")),)
+
+
 async def suspended(bench: Bench) -> tuple[Ref[VM], ...]:
     (vm,) = await running(bench)
     await bench.session.VM.suspend(vm)
@@ -89,6 +99,8 @@ async def source(bench: Bench) -> tuple[Ref[Any], str, str]:
 OPERATIONS: dict[str, tuple[Prepare, Any, tuple[Any, ...]]] = {
     "snapshot of a halted VM": (halted, VMCalls.snapshot, ("snap",)),
     "snapshot of a running VM": (running, VMCalls.snapshot, ("snap",)),
+    "snapshot of a group": (group, VMCalls.snapshot_group, ("snap",)),
+    "revert of a group": (snapshots_of_group, VMCalls.revert_group, ()),
     "revert": (snapshot_of_running, VMCalls.revert, ()),
     "revert that brings a VM back": (snapshot_of_a_gone_vm, VMCalls.revert, ()),
     "clone": (halted, VMCalls.clone, ("clone",)),
@@ -150,7 +162,7 @@ async def fail_at(bench: Bench, name: str, point: str, monkeypatch: pytest.Monke
     try:
         await bench.run(message, *given, *more)
     except Failure as failure:
-        assert failure.code in ("SR_BACKEND_FAILURE_44", "INTERNAL_ERROR"), failure
+        assert failure.code in ("SR_BACKEND_FAILURE_44", "INTERNAL_ERROR", "VM_REVERT_FAILED"), failure
     finally:
         monkeypatch.delenv(crash_points.FAIL_AT)
 

@@ -18,9 +18,9 @@ from tests.support import ext4, linux_guest
 from tests.support.debian_packages import Unavailable
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def linux_folder() -> Iterator[Path]:
-    """A data folder with a short path; no process of it is left when the module ends."""
+    """A data folder with a short path; no process of it is left at the end."""
     if reason := linux_guest.available(agent=True):
         pytest.skip(f"no Linux guest with an agent: {reason}")
     try:
@@ -40,7 +40,7 @@ def linux_folder() -> Iterator[Path]:
     assert not leaked, "QEMU processes are left"
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="package", loop_scope="package")
 async def linux(linux_folder: Path) -> AsyncIterator[Linux]:
     """A running guest whose agent answers."""
     linux = Linux(linux_folder)

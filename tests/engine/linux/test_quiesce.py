@@ -1,4 +1,4 @@
-"""Quiesced snapshots of a real Linux guest with ext4 and qemu-ga. One boot serves the tests, in their order."""
+"""Quiesced snapshots of a real Linux guest with ext4 and qemu-ga. The tests go on with one guest, in their order."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.engine.vm.guests import assert_tidy, pid_of
 from tests.support import linux_guest
 from tests.support.ext4 import file_system_on
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.timeout(600)]
 
 
 def image_of(linux: Linux, snapshot: VM) -> tuple[bool, str, str | None]:

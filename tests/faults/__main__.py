@@ -1,8 +1,8 @@
 """`python -m tests.faults [--kill engine|qemu|both] [--long N] [CUT…]`: kill operations at every point they pass.
 
-Without `--kill` the engine, QEMU and both at once are killed in turn. `--long N` makes N random cuts instead: at a
-point, some microseconds after one, or at any moment; `--seed` repeats them. A CUT is a scenario, or one cut as a
-failure names it.
+Without `--kill` the engine, QEMU and both at once are killed in turn, and then every write of ours fails, on a full
+disk (enospc) and on a bad block (eio). `--long N` makes N random cuts instead: at a point, some microseconds after one,
+or at any moment; `--seed` repeats them. A CUT is a scenario, or one cut as a failure names it.
 The last line reads `N passed, N failed`; the exit status is 0 if none failed.
 """
 
@@ -20,6 +20,7 @@ from pathlib import Path
 from tests.faults.arming import Cut, read_cut
 from tests.faults.plan import VICTIMS, every_point, random_cuts
 from tests.faults.pool import Pool, workshops
+from tests.faults.refusing import ERRORS, compiler
 from tests.faults.report import Report
 from tests.faults.scenarios import SCENARIOS
 from tests.faults.workshop import Course, Outcome
@@ -36,9 +37,9 @@ def main() -> int:
     exact = [read_cut(text) for text in asked.cut if text not in SCENARIOS]
     names = [text for text in asked.cut if text in SCENARIOS] or ([] if exact else list(SCENARIOS))
     names = [name for name in names if _possible(name)]
-    with workshops(asked.jobs) as pool:
+    victims = [asked.kill] if asked.kill else [v for v in VICTIMS if v not in ERRORS or compiler()]
+    with workshops(asked.jobs, refusing=bool(compiler())) as pool:
         courses = _courses(pool, names, report)
-        victims = [asked.kill] if asked.kill else list(VICTIMS)
         if asked.long:
             cuts: Iterable[Cut] = random_cuts(courses, asked.long, seed, asked.guests)
         else:
@@ -63,7 +64,11 @@ def _possible(name: str) -> bool:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("cut", nargs="*", help=f"a scenario ({', '.join(SCENARIOS)}) or a cut")
-    parser.add_argument("--kill", choices=VICTIMS, help="only this victim")
+    parser.add_argument(
+        "--kill",
+        choices=VICTIMS,
+        help="only this victim",
+    )
     parser.add_argument("--long", type=int, metavar="N", default=0, help="make N random cuts")
     parser.add_argument("--seed", type=int, help="of an earlier --long, to repeat it")
     parser.add_argument(

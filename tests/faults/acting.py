@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 from typing import Any
 
 from app.api import VM, Failure, VMPowerState
 from tests.engine.vm.guests import PATIENCE, processes_of
 from tests.faults.arming import Cut, Recorder, Trap
+from tests.faults.refusing import CONTROL, ERRORS, Refusal
 from tests.faults.scenarios import SCENARIOS, Facts
 from tests.faults.world import assert_sound
 from tests.support.engine import Bench, open_bench
@@ -20,15 +22,22 @@ _WITH_GUEST = (VMPowerState.Running, VMPowerState.Paused)
 
 async def record(name: str, folder: Path, facts: Facts) -> dict[str, Any]:
     """Act undisturbed; answer the points passed and the seconds it took."""
-    recorder = Recorder()
+    recorder, changes = Recorder(), Refusal(folder) if CONTROL in os.environ else None
     async with open_bench(folder, kill_guests=False) as bench:
         recorder.begin()
+        if changes:
+            changes.begin()
         await SCENARIOS[name].act(bench, facts)
-        return {"points": list(recorder.points), "seconds": recorder.seconds()}
+        if changes:
+            changes.end()
+        seconds, calls = recorder.seconds(), changes.count if changes else 0
+        return {"points": list(recorder.points), "seconds": seconds, "calls": calls}
 
 
 async def disturb(cut: Cut, folder: Path, facts: Facts) -> dict[str, Any]:
     """Act with somebody dying on the way. If that is QEMU alone, this engine has to cope with it."""
+    if cut.victim in ERRORS:
+        return await refuse(cut, folder, facts)
     trap = Trap(cut, lambda: processes_of(folder))
     async with open_bench(folder, kill_guests=False) as bench:
         trap.begin()
@@ -44,6 +53,38 @@ async def disturb(cut: Cut, folder: Path, facts: Facts) -> dict[str, Any]:
             await _settled(bench, folder)
             assert_sound(bench, folder)
     return {"reached": trap.hit, "refused": refused}
+
+
+async def refuse(cut: Cut, folder: Path, facts: Facts) -> dict[str, Any]:
+    """Act with a write that fails: that is told clearly, and the second try, when there is room again, succeeds."""
+    refusal = Refusal(folder, int(cut.point.partition(":")[2]), cut.victim)
+    act = SCENARIOS[cut.scenario].act
+    async with open_bench(folder, kill_guests=False) as bench:
+        refusal.begin()
+        failure: Failure | None = None
+        try:
+            await act(bench, facts)
+        except Failure as caught:
+            failure = caught
+        finally:
+            refusal.end()
+        try:
+            await _settled(bench, folder)
+            if failure is not None:
+                assert _is_clear(failure), f"that is no sentence for a user: {failure}"
+                await act(bench, facts)
+                await _settled(bench, folder)
+        except Exception as error:
+            error.add_note(f"refused was {refusal.first}, and answered {failure}")
+            raise
+    return {"reached": refusal.hits > 0, "refused": str(failure)}
+
+
+def _is_clear(failure: Failure) -> bool:
+    """Whether it says what is wrong, and not only that something is."""
+    if failure.code == "INTERNAL_ERROR":
+        return "could not be written" in failure.params[0]
+    return failure.code in ("VM_HYPERVISOR_FAILURE", "OPERATION_NOT_ALLOWED") or "SR_BACKEND" in failure.code
 
 
 async def _settled(bench: Bench, folder: Path) -> None:

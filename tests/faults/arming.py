@@ -19,17 +19,19 @@ from typing import Literal, cast
 
 from app import crash_points
 
-Victim = Literal["engine", "qemu", "both"]
+Victim = Literal["engine", "qemu", "both", "enospc", "eio"]
+"""Who is killed. The last two are no killings: a write fails, and on a full disk all after it."""
 
 
-_WRITTEN = re.compile(r"(\w+)(?:@([\w.]+:\d+))?(?:\+(\d+)us)?(?:/(engine|qemu|both))?")
+_WRITTEN = re.compile(r"(\w+)(?:@([\w.]+:\d+))?(?:\+(\d+)us)?(?:/(engine|qemu|both|enospc|eio))?")
 
 
 @dataclass(frozen=True)
 class Cut:
     """Who is killed, and when. Written `SCENARIO@POINT:N+MICROSECONDSus/VICTIM`; all but the scenario may lack.
 
-    :ivar point: `name:N` of a crash point; "" counts the delay from the beginning of the operation.
+    :ivar point: `name:N` of a crash point, or `call:N` of a failing write; "" counts the delay from the
+        beginning of the operation.
     :ivar delay: microseconds after the point; 0 kills at the point itself.
     """
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tests.faults.arming import Cut
 from tests.faults.deaths import check_after_death
+from tests.faults.refusing import ERRORS
 from tests.faults.scenarios import SCENARIOS, Facts
 from tests.faults.world import assert_sound, contents, difference, files, objects
 from tests.support.engine import Bench, open_bench
@@ -25,7 +26,7 @@ async def check(cut: Cut, folder: Path, facts: Facts, *, reached: bool) -> float
         assert again == recovered, f"opening again changed {difference(recovered, again)}"
         assert files(folder) == kept
         assert_sound(bench, folder)
-        if cut.victim == "engine" or not reached or not (folder / "vm").exists():
+        if cut.victim in ("engine", *ERRORS) or not reached or not (folder / "vm").exists():
             await SCENARIOS[cut.scenario].check(bench, facts)
         else:
             await (SCENARIOS[cut.scenario].after_death or check_after_death)(bench, facts)

@@ -7,9 +7,11 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from tests.faults.arming import Cut, Victim
+from tests.faults.refusing import ERRORS
 from tests.faults.workshop import Course
 
-VICTIMS: Final[tuple[Victim, ...]] = ("engine", "qemu", "both")
+KILLED: Final[tuple[Victim, ...]] = ("engine", "qemu", "both")
+VICTIMS: Final[tuple[Victim, ...]] = (*KILLED, "enospc", "eio")
 _LONGEST_DELAY = 20_000
 """Microseconds after a point; most operations pass the next within a few hundred."""
 
@@ -18,7 +20,10 @@ def every_point(courses: Sequence[Course], victims: Sequence[Victim]) -> Iterato
     """A cut for each point of each operation and each victim; where no guest runs, there is no QEMU to kill."""
     for victim in victims:
         for course in courses:
-            if course.guest or victim == "engine":
+            if victim in ERRORS:
+                for number in range(1, course.calls + 1):
+                    yield Cut(course.scenario, f"call:{number}", 0, victim)
+            elif course.guest or victim == "engine":
                 for point in course.points:
                     yield Cut(course.scenario, point, 0, victim)
 
@@ -31,7 +36,7 @@ def random_cuts(courses: Sequence[Course], count: int, seed: int, share: float) 
     for _ in range(count):
         chosen = with_guest if with_guest and (not without or dice.random() < share) else without
         course = dice.choice(chosen)
-        victim = dice.choice(VICTIMS) if course.guest else "engine"
+        victim = dice.choice(KILLED) if course.guest else "engine"
         yield _random_cut(dice, course, victim)
 
 

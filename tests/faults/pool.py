@@ -8,10 +8,11 @@ import os
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from tests.faults.arming import Cut
+from tests.faults.refusing import preloaded, take_control
 from tests.faults.workshop import Course, Outcome, Workshop, find_accelerators, roomy_folder
 
 _workshops: list[Workshop] = []
@@ -34,15 +35,19 @@ class Pool:
 
 
 @contextmanager
-def workshops(jobs: int) -> Iterator[Pool]:
-    """So many of them; their folders are gone afterwards."""
+def workshops(jobs: int, *, refusing: bool = False) -> Iterator[Pool]:
+    """So many of them; their folders are gone afterwards.
+
+    :param refusing: writes shall be able to fail. :raise RuntimeError: that cannot be done here.
+    """
     base = roomy_folder()
     try:
         with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
             findings = runner.run(find_accelerators(base))
         # Started afresh and not forked: a workshop forks itself, and must have no threads.
         spawn = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(jobs, spawn, _open, (base, findings)) as executor:
+        how = preloaded(base) if refusing else nullcontext()
+        with how, ProcessPoolExecutor(jobs, spawn, _open, (base, findings, refusing)) as executor:
             try:
                 yield Pool(executor)
             finally:
@@ -51,8 +56,14 @@ def workshops(jobs: int) -> Iterator[Pool]:
         shutil.rmtree(base)
 
 
-def _open(base: Path, findings: Path) -> None:
-    _workshops.append(Workshop(base / str(os.getpid()), findings))
+def _open(base: Path, findings: Path, refusing: bool) -> None:
+    # What engines say while they are looked at would bury the results.
+    silence = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silence, 2)
+    workshop = Workshop(base / str(os.getpid()), findings)
+    if refusing:
+        take_control(workshop.folder.parent)
+    _workshops.append(workshop)
 
 
 def _course(scenario: str) -> Course:

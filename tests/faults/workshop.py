@@ -54,12 +54,15 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Course:
-    """An operation that nobody disturbs: the points it passes as `name:N`, its seconds, whether a guest runs in it."""
+    """An operation that nobody disturbs: the points it passes as `name:N`, its seconds, whether a guest runs in it,
+    and by how many calls it changes files, if these can be refused.
+    """
 
     scenario: str
     points: list[str] = field(default_factory=list)
     seconds: float = 0.0
     guest: bool = False
+    calls: int = 0
 
 
 async def find_accelerators(folder: Path) -> Path:
@@ -93,7 +96,7 @@ class Workshop:
             status, told = self._fork(lambda: acting.record(name, self.folder, facts))
             if status != 0:
                 raise AssertionError(f"{name} fails without being disturbed: {told}")
-            return Course(name, told["points"], told["seconds"], self._has_had_guests())
+            return Course(name, told["points"], told["seconds"], self._has_had_guests(), told["calls"])
         finally:
             self._clear()
 

@@ -277,4 +277,6 @@ async def recover(context: Context, entry: Entry) -> None:
     if vm is not None and context.driver.state(vm.uuid) == "absent" and vm.power_state.value in ("Running", "Paused"):
         with context.store.transaction() as tx:
             mark_down(context, tx, plan["vm"])
+            # Nobody else says so: it ended for a revert that did not happen, or unseen during it.
+            context.post(tx, "VM_SHUTDOWN", 4, plan["vm"], f"VM '{vm.name_label}' is off: its revert was interrupted")
         refresh_vm(context, plan["vm"])

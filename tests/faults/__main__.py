@@ -17,6 +17,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from itertools import islice
 from pathlib import Path
 
+from tests.faults import points
 from tests.faults.arming import Cut, read_cut
 from tests.faults.plan import VICTIMS, every_point, random_cuts
 from tests.faults.pool import Pool, workshops
@@ -40,13 +41,18 @@ def main() -> int:
     victims = [asked.kill] if asked.kill else [v for v in VICTIMS if v not in ERRORS or compiler()]
     with workshops(asked.jobs, refusing=bool(compiler())) as pool:
         courses = _courses(pool, names, report)
+        if asked.points:
+            points.record(_by_name(courses))
+        if names == list(SCENARIOS):
+            for problem in points.missing(_by_name(courses)):
+                report.fail("points.txt", problem)
         if asked.long:
             cuts: Iterable[Cut] = random_cuts(courses, asked.long, seed, asked.guests)
         else:
             cuts = [*exact, *every_point(courses, victims)]
-        if asked.list:
-            print("\n".join(map(str, cuts)))
-            return 0
+        if asked.list or asked.points:
+            print("\n".join(map(str, cuts if asked.list else ())))
+            return 1 if report.failures else 0
         for number, outcome in enumerate(_made(pool, cuts, asked.jobs * AHEAD), 1):
             report.add(outcome)
             _tell(outcome, number, quiet=bool(asked.long))
@@ -76,6 +82,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--jobs", type=int, default=2 * (os.cpu_count() or 1))
     parser.add_argument("--report", type=Path, metavar="FILE", help="write the figures as JSON")
+    parser.add_argument("--points", action="store_true", help="write points.txt anew and make no cuts")
     parser.add_argument("--list", action="store_true", help="name the cuts and make none")
     return parser.parse_args()
 
@@ -88,6 +95,11 @@ def _courses(pool: Pool, names: list[str], report: Report) -> list[Course]:
         except Exception as error:
             report.fail(name, str(error))
     return found
+
+
+def _by_name(courses: Iterable[Course]) -> dict[str, set[str]]:
+    """The points of each scenario, without how often they are passed."""
+    return {course.scenario: {point.rpartition(":")[0] for point in course.points} for course in courses}
 
 
 def _made(pool: Pool, cuts: Iterable[Cut], ahead: int) -> Iterable[Outcome]:

@@ -20,6 +20,11 @@ _SOON_OVER = {"keep_screenshot.<locals>.keep", "_settle"}
 _WITH_GUEST = (VMPowerState.Running, VMPowerState.Paused)
 
 
+def killed_mark(folder: Path) -> Path:
+    """The file that tells that a guest was killed, beside the data folder."""
+    return folder.with_name("killed")
+
+
 async def record(name: str, folder: Path, facts: Facts) -> dict[str, Any]:
     """Act undisturbed; answer the points passed and the seconds it took."""
     recorder, changes = Recorder(), Refusal(folder) if CONTROL in os.environ else None
@@ -38,7 +43,7 @@ async def disturb(cut: Cut, folder: Path, facts: Facts) -> dict[str, Any]:
     """Act with somebody dying on the way. If that is QEMU alone, this engine has to cope with it."""
     if cut.victim in ERRORS:
         return await refuse(cut, folder, facts)
-    trap = Trap(cut, lambda: processes_of(folder))
+    trap = Trap(cut, lambda: processes_of(folder), killed_mark(folder))
     async with open_bench(folder, kill_guests=False) as bench:
         trap.begin()
         refused = ""

@@ -15,6 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, cast
 
 from app import crash_points
@@ -85,10 +86,11 @@ class Trap:
     :ivar hit: a guest was killed. Whether we were, others can tell.
     """
 
-    def __init__(self, cut: Cut, guests: Callable[[], list[int]]) -> None:
-        """:param guests: answers the processes of QEMU."""
+    def __init__(self, cut: Cut, guests: Callable[[], list[int]], mark: Path) -> None:
+        """:param guests: answers the processes of QEMU. :param mark: a file to make when one is killed."""
         self._cut = cut
         self._guests = guests
+        self._mark = mark
         self._seen: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._timer: threading.Timer | None = None
@@ -128,6 +130,7 @@ class Trap:
         if self._cut.victim != "engine":
             for pid in self._guests():
                 os.kill(pid, signal.SIGKILL)
+                self._mark.touch()
                 self.hit = True
         if self._cut.victim != "qemu":
             os.kill(os.getpid(), signal.SIGKILL)

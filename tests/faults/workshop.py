@@ -109,7 +109,7 @@ class Workshop:
             if status not in (0, -signal.SIGKILL, -signal.SIGALRM):
                 raise AssertionError(f"the operation ended by itself: {told}")
             reached = status != 0 or told["reached"]
-            recovery = _run(lambda: check(cut, self.folder, facts, reached=reached))
+            recovery = _run(lambda: check(cut, self.folder, facts, died=acting.killed_mark(self.folder).exists()))
             return Outcome(cut, reached, self._has_had_guests(), recovery)
         except Exception:
             words = f"{traceback.format_exc()}\n{self._last_words()}"
@@ -149,6 +149,7 @@ class Workshop:
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
         shutil.rmtree(self.folder, ignore_errors=True)
+        acting.killed_mark(self.folder).unlink(missing_ok=True)
 
     # The child
 

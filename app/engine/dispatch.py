@@ -21,8 +21,17 @@ _OF_SESSIONS: Final = frozenset({"session.login_with_password", "session.logout"
 class Dispatcher:
     """Knows every message of every class. One call, one answer; `Async.` answers a task at once."""
 
-    def __init__(self, store: Store, tasks: Tasks, sessions: Sessions, operations: Sequence[Calls]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        tasks: Tasks,
+        sessions: Sessions,
+        operations: Sequence[Calls],
+        written: Callable[[str, str], None],
+    ) -> None:
+        """:param written: told the class and reference of an object when a setter has changed it."""
         self._tasks = tasks
+        self._written = written
         self._sessions = sessions
         self._messages = _implemented(operations)
         self._accessors = {
@@ -64,7 +73,13 @@ class Dispatcher:
             raise unknown_method(name)
         if name != method:
             return self._start_accessor(name, accessor, params)
-        return accessor(name, params)
+        return self._access(name, accessor, params)
+
+    def _access(self, name: str, accessor: Accessor, params: Sequence[Any]) -> Any:
+        value = accessor(name, params)
+        if accessor.writes:
+            self._written(name.partition(".")[0], params[0])
+        return value
 
     def implementation(self, name: str) -> Callable[..., Awaitable[Any]]:
         """What implements a message, for work that the engine starts itself. :raise Failure: MESSAGE_METHOD_UNKNOWN."""
@@ -101,7 +116,7 @@ class Dispatcher:
         handle = self._tasks.make(f"Async.{name}", cancellable=False)
 
         async def work() -> Any:
-            return accessor(name, params)
+            return self._access(name, accessor, params)
 
         self._tasks.start(handle, work)
         return handle.ref

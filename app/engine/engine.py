@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import fcntl
 import os
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -31,7 +32,7 @@ from app.ops.coalescer import DELAY_SECONDS, CoalesceOps, Coalescer
 from app.ops.context import Clock, Context, utc_now
 from app.ops.device_ops import VBDOps, VIFOps
 from app.ops.health_ops import SRHealthOps, VMHealthOps
-from app.ops.locking import refresh_all
+from app.ops.locking import refresh, refresh_all
 from app.ops.readiness import VMReadinessOps
 from app.ops.screenshots import blob_path, sweep
 from app.ops.storage_ops import SROps, VDIOps, refresh_sizes, scan
@@ -175,7 +176,7 @@ class Engine:
         )
         self._tasks = Tasks(context)
         self.schedules = Schedules(context, self._tasks, lambda name: self.dispatcher.implementation(name))
-        context.start_task = self._tasks.begin
+        context.start_task, context.cancel_task = self._tasks.begin, self._tasks.cancel
         self._coalescer = Coalescer(context, self._merge_delay)
         self.dispatcher = _dispatcher(context, self._tasks, self.schedules, self._coalescer)
         await self._driver.open(lambda event: on_event(context, event))
@@ -287,4 +288,4 @@ def _dispatcher(context: Context, tasks: Tasks, schedules: Schedules, coalescer:
         VMScheduleOps(context, schedules),
         CoalesceOps(context, coalescer),
     ]
-    return Dispatcher(context.store, tasks, Sessions(context), [*operations, *more])
+    return Dispatcher(context.store, tasks, Sessions(context), [*operations, *more], partial(refresh, context))

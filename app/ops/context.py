@@ -65,6 +65,7 @@ class Context:
     background: set[asyncio.Task[None]] = field(default_factory=set)
     merging: Merging = field(default_factory=Merging)
     start_task: StartTask | None = None
+    cancel_task: Callable[[str], None] | None = None
     _locks: dict[str, asyncio.Lock] = field(default_factory=dict)
     _users: Counter[str] = field(default_factory=Counter)
 

@@ -140,6 +140,18 @@ def _is_iso(context: Context, vdi: VDI) -> bool:
     return sr is not None and sr.type == "iso"
 
 
+def refresh(context: Context, cls: str, ref: str) -> None:
+    """Publish what is possible on an object that a client has changed: its settings may forbid something."""
+    if cls == "VM":
+        refresh_vm(context, ref)
+    vdi = context.store.find(VDI, ref) if cls == "VDI" else None
+    if vdi is not None:
+        refresh_vdi(context, ref)
+        for vbd in (context.store.find(VBD, held_by) for held_by in vdi.VBDs):
+            if vbd is not None:
+                refresh_vm(context, vbd.VM)
+
+
 def refresh_all(context: Context) -> None:
     """Publish what is possible on every object; done once when the engine opens."""
     for ref, sr in list(context.store.all(SR).items()):

@@ -56,6 +56,15 @@ _ON_TEMPLATE: Final = frozenset(
 _ON_SNAPSHOT: Final = frozenset({Op.revert, Op.clone, Op.copy, Op.destroy, Op.hard_shutdown})
 _TOGETHER: Final = (frozenset({Op.clone, Op.copy, Op.export}), frozenset({Op.snapshot, Op.checkpoint}))
 _KEEPING: Final = frozenset({Op.snapshot, Op.checkpoint, Op.snapshot_with_quiesce, Op.suspend})
+CUT_SHORT: Final = frozenset({Op.suspend, Op.checkpoint})
+"""What takes long on a guest that runs: a hard shutdown cancels it."""
+_WAITED_FOR: Final = frozenset(
+    {
+        Op.clean_shutdown, Op.clean_reboot, Op.hard_reboot, Op.pause, Op.unpause, Op.resume, Op.snapshot,
+        Op.snapshot_with_quiesce,
+    }
+)  # fmt: skip
+"""What a hard shutdown waits for, milliseconds as a rule, or ends by ending the guest."""
 # The order in which XenAPI names the expected states.
 _STATE_ORDER: Final = (VMPowerState.Halted, VMPowerState.Paused, VMPowerState.Suspended, VMPowerState.Running)
 
@@ -107,9 +116,9 @@ def _together(op: VMOperation, running: VMOperation) -> bool:
         return True
     if op is Op.snapshot and running is Op.snapshot_with_quiesce:
         return True
-    # Cutting the power must always be possible, except over a change that is swapping the disks.
+    # Cutting the power must always be possible, except over what decides the state that the VM is left in.
     if op is Op.hard_shutdown:
-        return running in (Op.clean_shutdown, Op.clean_reboot, Op.hard_reboot, Op.pause, Op.unpause)
+        return running in CUT_SHORT or running in _WAITED_FOR
     return op is Op.hard_reboot and running in (Op.clean_shutdown, Op.clean_reboot)
 
 

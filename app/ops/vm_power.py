@@ -14,6 +14,7 @@ from app.ops.images import discarding
 from app.ops.locking import operation, refresh_vm
 from app.ops.memory_images import record_memory_image
 from app.ops.power_state import drop_memory_image, mark_down, mark_running
+from app.ops.rules import CUT_SHORT
 from app.ops.task import current
 from app.ops.translate import failures
 from app.ops.writable import make_writable
@@ -71,8 +72,16 @@ class VMPowerOps(Operations, VMCalls):
         await self.hard_shutdown(vm)
 
     async def hard_shutdown(self, vm: Ref[VM]) -> None:
-        async with operation(self.context, (vm, VMOperation.hard_shutdown)), self.context.alone_with(vm):
-            await end_guest(self.context, vm)
+        async with operation(self.context, (vm, VMOperation.hard_shutdown)):
+            self._cut_short(vm)
+            async with self.context.alone_with(vm):
+                await end_guest(self.context, vm)
+
+    def _cut_short(self, vm: Ref[VM]) -> None:
+        """Cancel what would keep the guest's memory for minutes; past its point of no return it is waited for."""
+        for task, op in self.store.get(VM, vm).current_operations.items():
+            if op in CUT_SHORT and self.context.cancel_task is not None:
+                self.context.cancel_task(task)
 
     async def hard_reboot(self, vm: Ref[VM]) -> None:
         async with operation(self.context, (vm, VMOperation.hard_reboot)), self.context.alone_with(vm):

@@ -232,3 +232,23 @@ async def test_a_cancelled_checkpoint_leaves_the_vm_running(bench: Bench) -> Non
 def _writing(bench: Bench) -> bool:
     folder = bench.engine.context.files(bench.sr()).root / "mem"
     return any(path.suffix == ".part" for path in folder.iterdir())
+
+
+@pytest.mark.parametrize("message", ["checkpoint", "suspend"])
+async def test_a_hard_shutdown_does_not_wait_for_memory(bench: Bench, message: str) -> None:
+    vm = await sample(bench, memory=LARGE)
+    await in_state(bench, vm, VMPowerState.Running)
+    if message == "checkpoint":
+        task = await bench.session.start(VMCalls.checkpoint, vm, "with memory")
+    else:
+        task = await bench.session.start(VMCalls.suspend, vm)
+    while not bench.vm(vm).current_operations:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    await bench.session.VM.hard_shutdown(vm)
+    while bench.store.get(Task, Ref(task)).status is TaskStatus.pending:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    assert bench.engine.context.driver.state(bench.vm(vm).uuid) == "absent"
+    assert (bench.vm(vm).power_state, bench.vm(vm).suspend_VDI) == (VMPowerState.Halted, NULL)
+    assert_tidy(bench)
+    await bench.session.VM.start(vm)
+    await some_ticks(bench, vm)

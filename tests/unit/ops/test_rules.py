@@ -123,17 +123,21 @@ def test_only_what_is_implemented_is_offered() -> None:
 @pytest.mark.parametrize("running", sorted(POWER_STATES))
 def test_nothing_gets_in_the_way_of_a_change_of_disks(running: VMOperation) -> None:
     """Whatever runs, only harmless company is let in; and cutting the power is possible where nothing can be lost."""
+    readers, makers = {VMOperation.clone, VMOperation.copy}, {VMOperation.snapshot, VMOperation.checkpoint}
+    power = {VMOperation.hard_shutdown}
     company = {
-        VMOperation.snapshot: {VMOperation.snapshot, VMOperation.checkpoint},
-        VMOperation.checkpoint: {VMOperation.snapshot, VMOperation.checkpoint},
-        VMOperation.snapshot_with_quiesce: {VMOperation.snapshot},
-        VMOperation.clone: {VMOperation.clone, VMOperation.copy},
-        VMOperation.copy: {VMOperation.clone, VMOperation.copy},
-        VMOperation.clean_shutdown: {VMOperation.hard_shutdown, VMOperation.hard_reboot},
-        VMOperation.clean_reboot: {VMOperation.hard_shutdown, VMOperation.hard_reboot},
-        VMOperation.hard_reboot: {VMOperation.hard_shutdown},
-        VMOperation.pause: {VMOperation.hard_shutdown},
-        VMOperation.unpause: {VMOperation.hard_shutdown},
+        VMOperation.snapshot: makers | power,
+        VMOperation.checkpoint: makers | power,
+        VMOperation.snapshot_with_quiesce: {VMOperation.snapshot} | power,
+        VMOperation.clone: readers,
+        VMOperation.copy: readers,
+        VMOperation.clean_shutdown: power | {VMOperation.hard_reboot},
+        VMOperation.clean_reboot: power | {VMOperation.hard_reboot},
+        VMOperation.hard_reboot: power,
+        VMOperation.pause: power,
+        VMOperation.unpause: power,
+        VMOperation.suspend: power,
+        VMOperation.resume: power,
     }
     let_in = set()
     for state in VMPowerState:

@@ -84,6 +84,11 @@ class Chains:
             broken=sum(b.broken for b in below),
         )
 
+    def of_disk(self, disk: VDI) -> ChainFacts:
+        """The facts about one disk."""
+        below, own = self._what_is_below((disk.SR, disk.location)), max(0, disk.physical_utilisation)
+        return ChainFacts(1, own, max(0, below.octets - own), below.depth, int(below.broken))
+
     def _what_is_below(self, image: _Image) -> _Below:
         trail: list[tuple[_Image, VDI]] = []
         seen: set[_Image] = set()

@@ -17,6 +17,7 @@ from ui.base.history import Entry
 from ui.base.sizes_and_dates import count, duration
 from ui.base.workspace import Workspace
 from ui.navigation.news import News, engine_tasks
+from ui.widgets.buttons import icon_button
 from ui.widgets.labels import ElidedLabel
 
 _STEPS: Final = 1000
@@ -41,6 +42,11 @@ class StatusBar(QStatusBar):
         self.bar.setRange(0, _STEPS)
         self.bar.setFixedWidth(120)
         self.bar.setAccessibleName("Progress")
+        self.cancel = icon_button("close", "Cancel")
+        self.cancel.setProperty("small", True)
+        self.cancel.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.cancel.clicked.connect(self._cancel)
+        self._shown: Entry | None = None
         self._mark = IconLabel("alert-good", 16)
         self.words = ElidedLabel("")
         self.addWidget(self._left(), 1)
@@ -70,6 +76,7 @@ class StatusBar(QStatusBar):
             return
         self._tick.stop()
         self.bar.hide()
+        self.cancel.hide()
         ended = [entry for entry in self._workspace.history.entries if entry.finished is not None]
         last = max(ended, key=lambda entry: entry.finished or entry.started, default=None)
         self._show_ended(last)
@@ -88,6 +95,7 @@ class StatusBar(QStatusBar):
         row.setContentsMargins(12, 0, 0, 0)
         row.setSpacing(GAP)
         row.addWidget(self.bar)
+        row.addWidget(self.cancel)
         row.addWidget(self._mark)
         row.addWidget(self.words, 1)
         return made
@@ -105,8 +113,16 @@ class StatusBar(QStatusBar):
     def _show_running(self, entry: Entry) -> None:
         self.bar.show()
         self.bar.setValue(round(entry.progress * _STEPS))
+        self._shown = entry
+        self.cancel.setVisible(entry.cancellable and not entry.cancel_asked)
+        self.cancel.setAccessibleName(f"Cancel: {entry.title}")
         self._mark.hide()
         self._say(progress_words(entry))
+
+    def _cancel(self) -> None:
+        """Stop the operation that is shown."""
+        if self._shown is not None:
+            self._workspace.spawn(self._workspace.cancel(self._shown), "Cancel")
 
     def _show_ended(self, entry: Entry | None) -> None:
         now = datetime.now(UTC)

@@ -9,6 +9,7 @@ from ui.base.workspace import Workspace
 from ui.snapshots.deleting import can_delete, can_drop_memory, delete_snapshots, drop_memory
 from ui.snapshots.grouping import can_show_group, show_group
 from ui.snapshots.locking import can_lock, can_unlock, lock_snapshots, unlock_snapshots
+from ui.snapshots.looking import can_show_health, show_health
 from ui.snapshots.making import can_make, new_template, new_vm
 from ui.snapshots.renaming import can_rename, rename_snapshot
 from ui.snapshots.reverting import can_revert, revert_to_snapshot
@@ -27,6 +28,14 @@ COMMANDS: Final = (
         tooltip="Keep the VM as it is now",
         run=take_snapshot,
         state=can_take_snapshot,
+    ),
+    Command(
+        id="vm.chain_health",
+        title="Chain Health…",
+        icon="gauge",
+        tooltip="How deep its chains are, and what waits to be merged",
+        run=show_health,
+        state=can_show_health,
     ),
     Command(
         id="snapshot.revert",

@@ -6,7 +6,7 @@ from typing import Final
 
 from PySide6.QtCore import QEvent, QObject, Qt
 from PySide6.QtGui import QImage, QResizeEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from app.api import VM, ConnectionLost, Failure, Ref
 from ui.base import fonts
@@ -22,7 +22,7 @@ from ui.snapshots.line_list import LineList
 from ui.snapshots.pictures import Pictures
 from ui.snapshots.screen_dialog import ScreenDialog
 from ui.snapshots.subject import Subject
-from ui.widgets.buttons import ActionButton, MenuButton, button
+from ui.widgets.buttons import ActionButton, button, icon_button
 from ui.widgets.cards import Card
 from ui.widgets.facts import FactGrid
 from ui.widgets.labels import EditableLabel
@@ -127,10 +127,12 @@ class DetailsPane(Card):
             shown = "Delete" if command == "snapshot.delete" else ""
             buttons.addWidget(ActionButton(self._workspace.commands.action(command), words=shown))
         buttons.addStretch()
-        more = MenuButton("", self._workspace.commands.menu(MORE, parent=self), "more")
-        more.setToolTip("More")
-        more.setAccessibleName("More")
-        buttons.addWidget(more)
+        self.more = icon_button("more", "More")
+        self.more.setMenu(self._workspace.commands.menu(MORE, parent=self))
+        self.more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.more.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.more.setProperty("bare", True)
+        buttons.addWidget(self.more)
         self.content.setSpacing(0)
         self.content.addWidget(_Column(page), 1)
         self.content.addWidget(self.buttons)

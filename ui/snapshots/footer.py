@@ -22,6 +22,8 @@ class Footer(QWidget):
     stepped = Signal(int)
     #: show all
     fitted = Signal()
+    #: tell more of the chains
+    health_asked = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -34,7 +36,12 @@ class Footer(QWidget):
         row.setContentsMargins(16, 4, 8, 4)
         row.setSpacing(6)
         row.addWidget(self.mark)
-        row.addWidget(self.summary, 1)
+        row.addWidget(self.summary)
+        self.health = button("Health…", kind="link")
+        self.health.setToolTip("How the chains of this VM are, and what waits to be merged")
+        self.health.clicked.connect(self.health_asked)
+        row.addWidget(self.health)
+        row.addStretch(1)
         row.addWidget(self.zoom)
         controls = QHBoxLayout(self.zoom)
         controls.setContentsMargins(0, 0, 0, 0)

@@ -55,6 +55,8 @@ class GraphView(QGraphicsView):
     menu_requested = Signal(QPoint)
     #: Now was dropped on a snapshot
     dropped = Signal(str)
+    #: the task of what Now shows is to be stopped
+    cancelled = Signal(str)
 
     def __init__(self, chosen: Chosen, picture: Picture, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -170,7 +172,11 @@ class GraphView(QGraphicsView):
             self._pan = place
             self.viewport().setCursor(Qt.CursorShape.ClosedHandCursor)
         elif event.button() == _LEFT and self.itemAt(place) is self.graph.now:
-            self.drag.press(place)
+            there = self.graph.now.mapFromScene(self.mapToScene(place))
+            if self.graph.now.cross().contains(there):
+                self.cancelled.emit(self.graph.now.content.cancellable)
+            else:
+                self.drag.press(place)
         elif event.button() == _LEFT and ref:
             self._choose(ref, event.modifiers())
         elif event.button() == _LEFT:

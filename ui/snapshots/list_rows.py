@@ -11,6 +11,7 @@ from ui.base.sizes_and_dates import age, date_and_time, exact, size
 from ui.models.chain import ChainFacts
 from ui.models.table_model import Column
 from ui.snapshots import words
+from ui.snapshots.figures import lock_on, lock_words
 from ui.snapshots.subject import Subject
 
 
@@ -32,11 +33,18 @@ def _type_hint(row: Row) -> str:
     return f"{words.type_of(row.record)}, made by a schedule" if words.is_scheduled(row.record) else ""
 
 
+def _lock(row: Row, *, short: bool = False) -> str:
+    lock = lock_on(row.record)
+    if lock is None:
+        return ""
+    return (lock.reason or "Yes") if short else lock_words(lock)
+
+
 def _moment(row: Row) -> float:
     return row.record.snapshot_time.timestamp()
 
 
-TYPE, NAME, CREATED, AGE, SIZE, TAGS, DESCRIPTION = range(7)
+TYPE, NAME, CREATED, AGE, SIZE, SHARED, DEPTH, LOCKED, TAGS, DESCRIPTION = range(10)
 
 COLUMNS: Final[tuple[Column[Row], ...]] = (
     Column(
@@ -59,6 +67,25 @@ COLUMNS: Final[tuple[Column[Row], ...]] = (
         tone=lambda row: "attention" if row.busy else "",
     ),
     Column(title="Own size", text=lambda row: size(row.facts.own), order=lambda row: row.facts.own, right=True),
+    Column(
+        title="Shared",
+        text=lambda row: size(row.facts.shared) if row.facts.shared else "",
+        order=lambda row: row.facts.shared,
+        right=True,
+    ),
+    Column(
+        title="Depth",
+        text=lambda row: str(row.facts.depth or ""),
+        order=lambda row: row.facts.depth,
+        tooltip=lambda row: words.depth_of(row.facts.depth),
+        right=True,
+    ),
+    Column(
+        title="Locked",
+        text=lambda row: _lock(row, short=True),
+        icon=lambda row: "lock" if words.is_locked(row.record) else "",
+        tooltip=_lock,
+    ),
     Column(title="Tags", text=lambda row: ", ".join(sorted(row.record.tags))),
     Column(title="Description", text=lambda row: " ".join(row.record.name_description.split())),
 )

@@ -9,11 +9,11 @@ from PySide6.QtWidgets import QWidget
 from ui.base.settings import Settings
 from ui.models.table_model import TableModel
 from ui.snapshots.chosen import Chosen
-from ui.snapshots.list_rows import AGE, COLUMNS, CREATED, NAME, SIZE, TAGS, TYPE, Row, rows
+from ui.snapshots.list_rows import AGE, COLUMNS, CREATED, DEPTH, LOCKED, NAME, SHARED, SIZE, TAGS, TYPE, Row, rows
 from ui.snapshots.subject import Subject
 from ui.widgets.views import TableView
 
-_WIDTHS = {TYPE: 152, NAME: 184, CREATED: 152, AGE: 104, SIZE: 82, TAGS: 64}
+_WIDTHS = {TYPE: 152, NAME: 176, CREATED: 144, AGE: 104, SIZE: 76, SHARED: 76, DEPTH: 56, LOCKED: 84, TAGS: 64}
 _FLAGS = QItemSelectionModel.SelectionFlag
 
 

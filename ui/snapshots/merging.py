@@ -25,13 +25,17 @@ def freed_by(cache: ObjectCache, snapshots: Iterable[str]) -> Freed:
     records = [record for ref in snapshots if (record := cache.get(VM, ref)) is not None]
     going = {(disk.SR, disk.location): disk for record in records for disk in disks_of(cache, record)}
     above = _children(cache)
+    hidden = {(disk.SR, disk.location): disk for disk in cache.all(VDI).values() if not disk.managed}
     at_once = sum(_memory(cache, record) for record in records)
     while leaves := [image for image in going if not above.get(image)]:
         for image in leaves:
             disk = going.pop(image)
             at_once += max(0, disk.physical_utilisation)
-            above.get((disk.SR, disk.sm_config.get(PARENT_KEY, "")), set()).discard(image[1])
-    sizes = {image: max(0, disk.physical_utilisation) for image, disk in going.items()}
+            below = (disk.SR, disk.sm_config.get(PARENT_KEY, ""))
+            above.get(below, set()).discard(image[1])
+            if (base := hidden.get(below)) is not None:
+                going[below] = base
+    sizes = {image: max(0, disk.physical_utilisation) for image, disk in going.items() if disk.managed}
     merged = sum(octets for image, octets in sizes.items() if len(above[image]) == 1)
     return Freed(at_once, merged, sum(sizes.values()) - merged)
 

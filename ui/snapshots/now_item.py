@@ -9,7 +9,7 @@ from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPainterPath, QPen
 from PySide6.QtWidgets import QGraphicsObject, QStyleOptionGraphicsItem, QWidget
 
 from app.api import VMPowerState
-from ui.base import fonts, motion, text, theme
+from ui.base import fonts, icons, motion, text, theme
 from ui.snapshots.graph_items import small, strong
 from ui.widgets.progress import paint_capacity
 
@@ -31,6 +31,8 @@ class NowContent:
     doing: str = ""
     progress: float | None = None
     cause: str = ""
+    #: the task of what runs, while it may be cancelled
+    cancellable: str = ""
 
     @property
     def words(self) -> str:
@@ -73,7 +75,9 @@ class NowItem(QGraphicsObject):
         """Say something else."""
         self.prepareGeometryChange()
         self.content = content
-        hint = "Drag it onto a snapshot to revert to that." if not content.doing else ""
+        hint = "" if content.doing else "Drag it onto a snapshot to revert to that."
+        if content.cancellable:
+            hint = "Click the cross to cancel it."
         self.setToolTip(text.tooltip("\n".join(filter(None, (content.spoken, hint)))))
         self._beat()
         self.update()
@@ -97,11 +101,22 @@ class NowItem(QGraphicsObject):
     def plane(self) -> QRectF:
         """The pill."""
         s = fonts.scale()
-        wide = QFontMetricsF(strong()).horizontalAdvance(self.content.words) + 44
+        wide = QFontMetricsF(strong()).horizontalAdvance(self.content.words) + 44 + self._beside()
         if self.content.cause:
             wide = max(wide, QFontMetricsF(small()).horizontalAdvance(self.content.cause) + 44)
         height = (32 if not self.content.doing else 60 if self.content.cause else 44) * s
         return QRectF(0, -height / 2, min(_MOST * s, max(_LEAST * s, wide)), height)
+
+    def cross(self) -> QRectF:
+        """Where a click cancels what runs; empty while that is not possible."""
+        if not self.content.cancellable:
+            return QRectF()
+        plane, side = self.plane(), 22 * fonts.scale()
+        return QRectF(plane.right() - side - 8, plane.top() + 6 * fonts.scale(), side, side)
+
+    def _beside(self) -> float:
+        """The room that the cross takes beside the words."""
+        return 22 * fonts.scale() if self.content.cancellable else 0.0
 
     def boundingRect(self) -> QRectF:
         return self.plane().adjusted(-7, -7, 7, 7)
@@ -125,6 +140,8 @@ class NowItem(QGraphicsObject):
         painter.setBrush(QColor(colours.selection))
         painter.drawRoundedRect(plane, radius, radius)
         self._paint_words(painter, plane)
+        if self.content.cancellable:
+            icons.paint(painter, self.cross().adjusted(4, 4, -4, -4), "close")
         if self.content.doing:
             bar = QRectF(plane.left() + 16, plane.bottom() - 13, plane.width() - 32, 4)
             paint_capacity(painter, bar, ((self.content.progress or 0.0, "accent"),))
@@ -134,7 +151,7 @@ class NowItem(QGraphicsObject):
         s = fonts.scale()
         middle = plane.center().y() if not self.content.doing else plane.top() + 17 * s
         paint_state(painter, QPointF(plane.left() + 19, middle), self.content.state)
-        room = plane.width() - 44
+        room = plane.width() - 44 - self._beside()
         painter.setPen(QColor(colours.text))
         painter.setFont(strong())
         words = QFontMetricsF(strong()).elidedText(self.content.words, Qt.TextElideMode.ElideRight, room)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from PySide6.QtCore import QObject, Signal
 
-from app.api import VM, VMSS, Task, VMOperation
+from app.api import VM, VMSS, Task, TaskOperation, VMOperation
 from app.client import Delta, ObjectCache
 from ui.models.chain import ChainFacts, Chains
 from ui.snapshots import words
@@ -191,7 +191,7 @@ class Subject(QObject):
         if self.vm is None:
             return NowContent()
         busy = self._doing(self.vm.current_operations)
-        return NowContent(self.vm.power_state, busy.doing, busy.progress, busy.cause)
+        return NowContent(self.vm.power_state, busy.doing, busy.progress, busy.cause, busy.cancellable)
 
     def _doing(self, operations: Mapping[str, VMOperation]) -> NowContent:
         """The most telling of the operations under way, with its task's progress and words."""
@@ -202,4 +202,7 @@ class Subject(QObject):
         record = self._cache.get(Task, task)
         progress = record.progress if record is not None else None
         cause = record.name_description if record is not None else ""
-        return NowContent(doing=words.doing(operation), progress=progress, cause=cause)
+        stoppable = record is not None and TaskOperation.cancel in record.allowed_operations
+        return NowContent(
+            doing=words.doing(operation), progress=progress, cause=cause, cancellable=task if stoppable else ""
+        )

@@ -8,11 +8,13 @@ from PySide6.QtCore import QEvent, QPoint, Qt, QTimer
 from PySide6.QtGui import QHideEvent, QKeyEvent, QKeySequence, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QMenu, QStackedWidget, QVBoxLayout, QWidget
 
+from app.api import Ref
 from app.client import Delta
 from ui.base import theme
 from ui.base.dialogs import GROUP
 from ui.base.sizes_and_dates import count
 from ui.base.workspace import Workspace
+from ui.snapshots import words
 from ui.snapshots.chosen import Chosen
 from ui.snapshots.commands import SCOPE
 from ui.snapshots.details_pane import DetailsPane
@@ -20,12 +22,14 @@ from ui.snapshots.footer import Footer
 from ui.snapshots.graph_items import sizes
 from ui.snapshots.graph_view import GraphView
 from ui.snapshots.list_view import ListView
+from ui.snapshots.merges import MergeWatch, summary
 from ui.snapshots.pictures import Pictures
 from ui.snapshots.subject import Subject
 from ui.snapshots.toolbar import GRAPH, LIST, Toolbar
 from ui.snapshots.tree import successor
 from ui.snapshots.zoom import ZoomState
 from ui.widgets.cards import Card, EmptyState
+from ui.widgets.notice import Notice
 
 _MINUTE_MS: Final = 60_000
 MENU_OF_ONE: Final = (
@@ -55,6 +59,8 @@ class SnapshotsTab(QWidget):
         self.graph = GraphView(self.chosen, self.pictures.thumbnail)
         self.list = ListView(self.subject, self.chosen, workspace.settings)
         self.footer = Footer()
+        self.strip = Notice(act="Show")
+        self.merges = MergeWatch(workspace, self)
         self.details = DetailsPane(workspace, self.subject, self.chosen, self.pictures)
         self.empty = EmptyState("snapshot", "This VM has no snapshots yet.", self.toolbar.take)
         self.only_hidden = EmptyState("snapshot-scheduled", "", "Show Scheduled Snapshots")
@@ -75,6 +81,7 @@ class SnapshotsTab(QWidget):
         refs, zoom = self._left.get(vm_ref, ((), ZoomState()))
         self.chosen.choose((), "")
         self.subject.show(vm_ref)
+        self.merges.follow(vm_ref if self.isVisible() else "")
         self.chosen.choose([ref for ref in refs if ref in self.subject.shown])
         self.graph.zoom.restore(zoom)
 
@@ -95,6 +102,7 @@ class SnapshotsTab(QWidget):
         rows.setContentsMargins(GROUP, 12, GROUP, GROUP)
         rows.setSpacing(12)
         rows.addWidget(self.toolbar)
+        rows.addWidget(self.strip)
         rows.addLayout(columns, 1)
 
     def _give_shortcuts(self) -> None:
@@ -116,6 +124,10 @@ class SnapshotsTab(QWidget):
         self.toolbar.search.searched.connect(self._filter)
         self.toolbar.search.returnPressed.connect(self._go_to_match)
         self.only_hidden.clicked.connect(lambda: self.toolbar.scheduled.setChecked(True))
+        for asked in (self.footer.health_asked, self.strip.acted):
+            asked.connect(lambda: commands.run("vm.chain_health", (("VM", self.subject.ref),)))
+        self.merges.changed.connect(self._show_strip)
+        self.graph.cancelled.connect(self._cancel)
         self.footer.stepped.connect(self.graph.zoom.step)
         self.footer.fitted.connect(self.graph.zoom.fit)
         self.graph.zoom.changed.connect(self.footer.set_zoom)
@@ -169,6 +181,7 @@ class SnapshotsTab(QWidget):
             self._stale = True
             return
         self.subject.update(delta)
+        self.merges.update(delta)
         self.toolbar.take.follow(self.subject.ref if self.subject.vm is not None else "")
 
     def _show_tree(self) -> None:
@@ -212,7 +225,25 @@ class SnapshotsTab(QWidget):
 
     def _follow(self) -> None:
         self.footer.follow(self.subject, None if self._matching is None else len(self._matching))
+        self._show_strip()
         self.toolbar.take.follow(self.subject.ref if self.subject.vm is not None else "")
+
+    def _show_strip(self) -> None:
+        """Say what is not as it should be, or what is being done about it; nothing while all is well."""
+        health, tone = words.health(self.subject.now_facts, list(self.subject.facts.values()))
+        said, merging = summary(self.merges.merges)
+        if tone != "good":
+            self.strip.say(f"{health[:1].upper()}{health[1:]}{f'. {said}' if said else ''}.", tone, "Show")
+        elif said:
+            self.strip.say(f"{said}.", merging, "Show")
+        self.strip.setVisible(bool(said) or tone != "good")
+
+    def _cancel(self, task: str) -> None:
+        """Stop what Now shows: by the history if this window began it, so that both tell the same."""
+        entries = self._workspace.history.running()
+        entry = next((entry for entry in entries if entry.task == task), None)
+        asked = self._workspace.session.task.cancel(Ref(task)) if entry is None else self._workspace.cancel(entry)
+        self._workspace.spawn(asked, "Cancel")
 
     def _order(self) -> tuple[str, ...]:
         """The snapshots as they stand in the view now, before the change."""
@@ -292,6 +323,7 @@ class SnapshotsTab(QWidget):
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
         self._minute.start(_MINUTE_MS)
+        self.merges.follow(self.subject.ref)
         if self._stale:
             self._stale = False
             self.subject.reload()
@@ -299,3 +331,4 @@ class SnapshotsTab(QWidget):
     def hideEvent(self, event: QHideEvent) -> None:
         super().hideEvent(event)
         self._minute.stop()
+        self.merges.follow("")

@@ -9,18 +9,24 @@ from ui.base.failures import explain
 from ui.base.workspace import Workspace
 from ui.snapshots import rules, words
 from ui.snapshots.take_dialog import TakeDialog
+from ui.snapshots.taking_many import can_take_snapshots, take_snapshots
 from ui.snapshots.ways import remember_way
 
 
 def can_take_snapshot(workspace: Workspace, selection: Selection) -> CommandState:
-    """One VM that may be snapshotted."""
-    if len(selection) != 1 or selection[0][0] != "VM":
-        return disabled("Choose one VM.")
+    """A VM that may be snapshotted, or several of which one may."""
+    if not selection or any(cls != "VM" for cls, _ in selection):
+        return disabled("Choose a VM.")
+    if len(selection) > 1:
+        return can_take_snapshots(workspace, [ref for _, ref in selection])
     return rules.state(rules.why_no_snapshot(workspace.cache, selection[0][1]))
 
 
 async def take_snapshot(workspace: Workspace, selection: Selection) -> None:
-    """Ask, take it, and write down the description."""
+    """Ask, take it, and write down the description. Of several VMs: ask once, and take all."""
+    if len(selection) > 1:
+        await take_snapshots(workspace, [ref for _, ref in selection])
+        return
     vm: Ref[VM] = Ref(selection[0][1])
     dialog = TakeDialog(workspace, vm, workspace.window)
     if not await ask(dialog):

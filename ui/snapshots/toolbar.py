@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from PySide6.QtCore import Signal
-from PySide6.QtGui import QAction
+from PySide6.QtCore import QEvent, QSize, Signal
+from PySide6.QtGui import QAction, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QMenu, QSizePolicy, QWidget
 
 from ui.base import icons, text
@@ -54,6 +54,9 @@ class Toolbar(QWidget):
 
     def __init__(self, commands: Registry, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        #: as narrow as it may be with all its words, and with fewer; 0 until that is known
+        self._full = self._least = 0
+        self._shrinking: tuple[MenuButton | ActionButton, ...] = ()
         self.take = TakeAction(commands, self)
         self.switch = Segmented(((GRAPH, "Graph"), (LIST, "List")), "View")
         self.scheduled = QAction("Scheduled Snapshots", self)
@@ -63,7 +66,7 @@ class Toolbar(QWidget):
         self.details.setCheckable(True)
         self.search = SearchField("Filter…")
         self.search.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.search.setMinimumWidth(72)
+        self.search.setMinimumWidth(48)
         self.search.setMaximumWidth(240)
         self._lay_out(commands)
         self.switch.chosen.connect(self.view_chosen)
@@ -87,12 +90,45 @@ class Toolbar(QWidget):
         row.setSpacing(_GAP)
         row.addWidget(ActionButton(self.take, "primary"))
         row.addWidget(ActionButton(commands.action("snapshot.revert")))
-        row.addWidget(MenuButton("New", commands.menu(NEW, parent=self), "plus"))
-        row.addWidget(ActionButton(commands.action("snapshot.delete"), words="Delete"))
+        self._shrinking = (
+            MenuButton("New", commands.menu(NEW, parent=self), "plus"),
+            ActionButton(commands.action("snapshot.delete"), words="Delete"),
+        )
+        for button in self._shrinking:
+            row.addWidget(button)
         row.addStretch(0)
         row.addWidget(self.search, 1)
         menu = QMenu(self)
         menu.addAction(self.scheduled)
-        row.addWidget(MenuButton("View", menu))
+        view = MenuButton("View", menu, "view")
+        row.addWidget(view)
         row.addWidget(self.switch)
         row.addWidget(self.details)
+        self._shrinking = (*self._shrinking, view)
+
+    def _set_compact(self, compact: bool) -> None:
+        for button in self._shrinking:
+            button.set_compact(compact)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Where there is no room for all the words, the clearest pictures do without."""
+        super().resizeEvent(event)
+        self._measure()
+        self._set_compact(event.size().width() < self._full)
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() in (QEvent.Type.StyleChange, QEvent.Type.FontChange):
+            self._full = 0
+
+    def minimumSizeHint(self) -> QSize:
+        self._measure()
+        return QSize(self._least, super().minimumSizeHint().height())
+
+    def _measure(self) -> None:
+        """How wide it is at least, with all its words and without some; once, and again in another style."""
+        if self._full == 0:
+            for compact in (False, True):
+                self._set_compact(compact)
+                self._full, self._least = self._least, super().minimumSizeHint().width()
+            self._set_compact(self.width() < self._full)

@@ -65,7 +65,7 @@ class ActionButton(QPushButton):
 
     def __init__(self, action: QAction, kind: str = "", words: str = "", parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._action, self._kind, self._words = action, kind, words
+        self._action, self._kind, self._words, self._compact = action, kind, words, False
         if kind == "flat":
             self.setFlat(True)
         elif kind:
@@ -77,9 +77,17 @@ class ActionButton(QPushButton):
         action.changed.connect(self._follow)
         self._follow()
 
+    def set_compact(self, compact: bool) -> None:
+        """Show the picture only; tooltip and screen reader still say the words."""
+        if compact != self._compact:
+            self._compact = compact
+            self._follow()
+
     def _follow(self) -> None:
         action = self._action
-        self.setText(self._words or action.text())
+        words = self._words or action.text()
+        self.setText("" if self._compact else words)
+        self.setAccessibleName(words)
         self.setIcon(_on(self._kind, action.icon()))
         self.setEnabled(action.isEnabled())
         self.setToolTip(action.toolTip())
@@ -96,9 +104,16 @@ class MenuButton(QPushButton):
         if icon:
             self.setIcon(icons.icon(icon))
             self.setIconSize(icons.BESIDE_TEXT)
+        self._words = words
+        self.setAccessibleName(words)
         self.setMenu(menu)
         self.setAutoDefault(False)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+
+    def set_compact(self, compact: bool) -> None:
+        """Show the picture only; tooltip and screen reader say the words."""
+        self.setText("" if compact else self._words)
+        self.setToolTip(self._words if compact else "")
 
 
 class Segmented(QFrame):

@@ -11,7 +11,21 @@ import msgspec
 from PySide6.QtCore import QBuffer, QIODevice, QSize
 from PySide6.QtGui import QColor, QFont, QImage, QPainter
 
-from app.api import NULL, SR, VBD, VDI, VM, Blob, Event, EventBatch, EventOperation, Ref, VMOperation, VMPowerState
+from app.api import (
+    NULL,
+    SR,
+    VBD,
+    VDI,
+    VM,
+    Blob,
+    Event,
+    EventBatch,
+    EventOperation,
+    Ref,
+    Task,
+    VMOperation,
+    VMPowerState,
+)  # fmt: skip
 from app.api.types import new_uuid
 from tests.support.fake_session import FakeEngine
 from ui.base.settings import Settings
@@ -103,7 +117,7 @@ class Estate:
     @property
     def calls(self) -> list[tuple[str, tuple[Any, ...]]]:
         """What was asked of the engine, without the questions that change nothing."""
-        return [call for call in self.engine.calls if call[0] != "VM.get_snapshot_readiness"]
+        return [call for call in self.engine.calls if ".get_" not in call[0]]
 
     def answer_ready(self, **ways: dict[str, str]) -> None:
         """What the engine says of each way, by the name of its operation: the keys with "_" for "-", over good ones."""
@@ -187,6 +201,16 @@ def group_of_three(estate: Estate, *, spread: str = "3.1") -> tuple[str, ...]:
         members.append(f"{key}-trial")
     estate.engine.change(VM, "trial", other_config={**estate.record("trial").other_config, **marks})
     return tuple(members)
+
+
+def merging(estate: Estate) -> None:
+    """One merge runs, one waits, and the engine tells of both."""
+    estate.engine.put(Task(progress=0.42, name_description="1.2 of 2.9 GiB"), "merge-task")
+    estate.engine.answer("SR.get_pending_merges", {
+        "base1": {"state": "running", "size": str(3 * GIB), "task": "merge-task", "vm": "vm"},
+        "base2": {"state": "waiting", "size": str(GIB), "reason": "a snapshot is being taken", "vm": "vm"},
+        "base3": {"state": "waiting", "size": str(GIB), "vm": "another"},
+    })  # fmt: skip
 
 
 def branching(folder: Path) -> Estate:

@@ -12,8 +12,8 @@ from pathlib import Path
 import qasync
 from PySide6.QtWidgets import QApplication, QMainWindow
 
-from app.api import VM, Ref, Task, VMOperation, VMPowerState
-from tests.ui.snapshots.estate import GIB, Estate, branching
+from app.api import VM, Ref, Task, TaskOperation, VMOperation, VMPowerState
+from tests.ui.snapshots.estate import GIB, Estate, branching, group_of_three, merging
 from tests.ui.snapshots.look_dialogs import DIALOGS
 from ui.base import motion, theme
 from ui.snapshots.tab import SnapshotsTab
@@ -56,11 +56,26 @@ def names(folder: Path) -> Estate:
 
 def busy(folder: Path) -> Estate:
     estate = branching(folder)
-    task = Task(name_label="Async.VM.snapshot", name_description="Writing 2.6 GiB of memory", progress=0.4)
+    task = Task(
+        name_label="Async.VM.checkpoint", name_description="Writing memory: 1.1 of 2.6 GiB", progress=0.4,
+        allowed_operations=frozenset({TaskOperation.cancel}),
+    )  # fmt: skip
     estate.engine.put(task, "task")
-    estate.engine.change(VM, "vm", current_operations={"task": VMOperation.snapshot}, allowed_operations=frozenset())
+    estate.engine.change(VM, "vm", current_operations={"task": VMOperation.checkpoint}, allowed_operations=frozenset())
     estate.engine.put(Task(name_label="Async.VM.uninstall", progress=0.2), "task2")
     estate.engine.change(VM, "trial", current_operations={"task2": VMOperation.destroy})
+    return estate
+
+
+def merged(folder: Path) -> Estate:
+    estate = branching(folder)
+    merging(estate)
+    return estate
+
+
+def grouped(folder: Path) -> Estate:
+    estate = branching(folder)
+    group_of_three(estate)
     return estate
 
 
@@ -75,6 +90,8 @@ SCENES: dict[str, tuple[Callable[[Path], Estate], tuple[str, ...]]] = {
     "busy": (busy, ("before",)),
     "list": (branching, ("before", "trial")),
     "filter": (branching, ("before",)),
+    "merging": (merged, ("quiet",)),
+    "group": (grouped, ("trial",)),
 }
 
 
@@ -100,7 +117,7 @@ async def one_scene(
             tab.show_view("list")
         if name == "filter":
             tab.toolbar.search.setText("trial")
-        await asyncio.sleep(0.25)
+        await asyncio.sleep(0.25 if name != "merging" else 0.9)
         window.grab().save(str(folder / f"{name}-{width}-{chosen}.png"))
         window.close()
         estate.workspace.settings.put("snapshots/view", "graph")

@@ -8,14 +8,16 @@ from typing import Final
 from PySide6.QtWidgets import QWidget
 
 from app.api import NULL, VM, Ref, VMOperation, VMPowerState
-from tests.ui.snapshots.estate import GIB, ON_VM, Estate, group_of_three
+from tests.ui.snapshots.estate import GIB, ON_VM, Estate, group_of_three, merging
 from ui.snapshots.delete_dialog import DeleteDialog, DropMemoryDialog, FailuresDialog
 from ui.snapshots.group_dialog import GroupDialog
+from ui.snapshots.health_dialog import HealthDialog
 from ui.snapshots.lock_dialog import LockDialog
 from ui.snapshots.new_dialog import NewDialog
 from ui.snapshots.results import Result, ResultsDialog
 from ui.snapshots.revert_dialog import RevertDialog
 from ui.snapshots.take_dialog import TakeDialog
+from ui.snapshots.take_many_dialog import TakeManyDialog
 from ui.snapshots.ways import DISKS, MEMORY, Way, remember_way
 
 ALL = ON_VM | {VMOperation.snapshot_with_quiesce}
@@ -111,6 +113,32 @@ def results(_estate: Estate, window: QWidget) -> QWidget:
     return ResultsDialog("Take Snapshot", found, window)
 
 
+def take_many(estate: Estate, window: QWidget) -> QWidget:
+    group_of_three(estate)
+    estate.answer_ready()
+    estate.engine.change(VM, "mail", allowed_operations=frozenset(), current_operations={"t": VMOperation.resume})
+    return TakeManyDialog(estate.workspace, ["vm", "web", "mail"], window)
+
+
+def take_group(estate: Estate, window: QWidget) -> QWidget:
+    group_of_three(estate)
+    estate.answer_ready(snapshot={"warning": "Its chain is 26 images deep."})
+    dialog = TakeManyDialog(estate.workspace, ["vm", "web", "mail"], window)
+    dialog.together.setChecked(True)
+    return dialog
+
+
+def health(estate: Estate, window: QWidget) -> QWidget:
+    merging(estate)
+    return HealthDialog(estate.workspace, "vm", window)
+
+
+def health_blocked(estate: Estate, window: QWidget) -> QWidget:
+    estate.engine.answer("VM.get_chain_health", {"vm": {
+        "depth": "30", "head-room": "0", "blocked": "The chain of disk 0 is full: 30 of 30 images."}})  # fmt: skip
+    return HealthDialog(estate.workspace, "vm", window)
+
+
 def delete_many(estate: Estate, window: QWidget) -> QWidget:
     return DeleteDialog(estate.workspace, sorted(estate.record("vm").snapshots), window)
 
@@ -133,6 +161,10 @@ DIALOGS: Final[dict[str, Callable[[Estate, QWidget], QWidget]]] = {
     "revert-one": revert_one_of_group,
     "revert-group": revert_group,
     "group": group,
+    "take-many": take_many,
+    "take-group": take_group,
+    "health": health,
+    "health-blocked": health_blocked,
     "lock": lock,
     "new-vm": lambda estate, window: NewDialog(estate.workspace, "before", "vm", window),
     "new-template": new_template,

@@ -17,8 +17,7 @@ def vm(*refs: str) -> Selection:
     ("command", "refs", "reason"),
     [
         ("vm.snapshot", ("vm",), ""),
-        ("vm.snapshot", (), "Choose one VM."),
-        ("vm.snapshot", ("vm", "vm"), "Choose one VM."),
+        ("vm.snapshot", (), "Choose a VM."),
         ("vm.snapshot", ("trial",), "This is a snapshot already."),
         ("vm.snapshot", ("gone",), "It no longer exists."),
         ("snapshot.revert", ("trial",), ""),

@@ -16,11 +16,17 @@ from tests.ui.snapshots.conftest import OpenTab
 from tests.ui.snapshots.waiting import opened, until
 from ui.base.settings import Settings
 from ui.base.workspace import Workspace
-from ui.snapshots import commands
-from ui.snapshots.delete_dialog import DeleteDialog
+from ui.snapshots import commands, words
+from ui.snapshots.delete_dialog import DeleteDialog, DropMemoryDialog
+from ui.snapshots.health_dialog import HealthDialog
+from ui.snapshots.lock_dialog import LockDialog
+from ui.snapshots.new_dialog import NewDialog
 from ui.snapshots.revert_dialog import RevertDialog
 from ui.snapshots.tab import SnapshotsTab
 from ui.snapshots.take_dialog import TakeDialog
+from ui.snapshots.ways import DISKS, MEMORY, Way
+
+SLOW = 200_000
 
 
 @dataclass
@@ -33,22 +39,23 @@ class Desk:
 
     async def done(self) -> None:
         """Wait for the command that was begun."""
-        await until(lambda: not self.workspace.commands.running, patience=200_000)
+        await until(lambda: not self.workspace.commands.running, patience=SLOW)
 
     def record(self) -> VM:
         found = self.bench.cache.get(VM, self.vm)
         assert found is not None
         return found
 
-    async def take(self, tab: SnapshotsTab, name: str) -> str:
+    async def take(self, tab: SnapshotsTab, name: str, way: Way = DISKS) -> str:
         before = set(tab.subject.shown)
         tab.toolbar.take.trigger()
         dialog = await opened(TakeDialog)
         dialog.name.setText(name)
         dialog.description.setPlainText(f"{name} in words")
+        dialog.card(way).click()
         dialog.accept()
         await self.done()
-        await until(lambda: set(tab.subject.shown) - before, patience=200_000)
+        await until(lambda: set(tab.subject.shown) - before, patience=SLOW)
         (made,) = set(tab.subject.shown) - before
         return made
 
@@ -61,8 +68,8 @@ async def open_desk(data_dir: Path, folder: Path) -> AsyncIterator[Desk]:
         vm = await bench.sample_vm("web-01", disks=2)
         await bench.session.VM.start(vm)
         desk = Desk(bench, workspace, vm)
-        await until(lambda: bench.cache.get(VM, vm) is not None, patience=200_000)
-        await until(lambda: desk.record().power_state is VMPowerState.Running, patience=200_000)
+        await until(lambda: bench.cache.get(VM, vm) is not None, patience=SLOW)
+        await until(lambda: desk.record().power_state is VMPowerState.Running, patience=SLOW)
         try:
             yield desk
         finally:
@@ -75,7 +82,7 @@ async def test_take_revert_delete(open_tab: OpenTab, qapp: QApplication, data_di
         assert tab.views.currentWidget() is tab.empty
         first = await desk.take(tab, "First")
         assert tab.chosen.refs == (first,)
-        await until(lambda: tab.subject.snapshots[first].name_description == "First in words", patience=200_000)
+        await until(lambda: tab.subject.snapshots[first].name_description == "First in words", patience=SLOW)
         second = await desk.take(tab, "Second")
         assert tab.chosen.refs == (first,)
         assert tab.subject.tree.nodes[second].parent == first
@@ -85,7 +92,7 @@ async def test_take_revert_delete(open_tab: OpenTab, qapp: QApplication, data_di
         tab.graph.activated.emit(first)
         (await opened(RevertDialog)).accept()
         await desk.done()
-        await until(lambda: desk.record().power_state is VMPowerState.Running, patience=200_000)
+        await until(lambda: desk.record().power_state is VMPowerState.Running, patience=SLOW)
         safety = next(r for r, s in tab.subject.snapshots.items() if s.name_label == "Before revert to First")
         assert tab.subject.tree.nodes[safety].parent == second
         assert tab.subject.tree.parent_of_now == first
@@ -94,6 +101,86 @@ async def test_take_revert_delete(open_tab: OpenTab, qapp: QApplication, data_di
         desk.workspace.commands.run("snapshot.delete")
         (await opened(DeleteDialog)).accept()
         await desk.done()
-        await until(lambda: tab.subject.shown == (first,), patience=200_000)
+        await until(lambda: tab.subject.shown == (first,), patience=SLOW)
         assert tab.chosen.refs == (first,)
         assert [entry.state for entry in desk.workspace.history.entries] == ["done"] * 7
+
+
+async def test_checkpoint_lock_revert_and_resume(
+    open_tab: OpenTab, qapp: QApplication, data_dir: Path, tmp_path: Path
+) -> None:
+    async with open_desk(data_dir, tmp_path) as desk:
+        tab = open_tab(desk)
+        kept = await desk.take(tab, "With memory", MEMORY)
+        record = tab.subject.snapshots[kept]
+        assert words.type_of(record) == "Disks and memory"
+        tab.chosen.choose((kept,))
+        facts = dict(tab.details.facts.facts())
+        assert {"Memory", "Took", "Guest paused"} <= set(facts)
+
+        desk.workspace.commands.run("snapshot.lock", (("VM", kept),))
+        lock = await opened(LockDialog)
+        lock.reason.setText("the good one")
+        lock.accept()
+        await desk.done()
+        await until(lambda: words.is_locked(tab.subject.snapshots[kept]), patience=SLOW)
+        assert "the good one" in desk.workspace.commands.state("snapshot.delete", (("VM", kept),)).reason
+
+        tab.graph.activated.emit(kept)
+        revert = await opened(RevertDialog)
+        assert revert.start_afterwards.text() == "Resume the VM afterwards"
+        revert.accept()
+        await desk.done()
+        await until(lambda: desk.record().power_state is VMPowerState.Running, patience=SLOW)
+        assert desk.record().parent == kept
+
+        desk.workspace.commands.run("snapshot.unlock", (("VM", kept),))
+        await desk.done()
+        dropping = (("VM", kept),)
+        await until(lambda: desk.workspace.commands.state("snapshot.drop_memory", dropping).enabled, patience=SLOW)
+        desk.workspace.commands.run("snapshot.drop_memory", (("VM", kept),))
+        (await opened(DropMemoryDialog)).accept()
+        await desk.done()
+        await until(lambda: not words.has_memory(tab.subject.snapshots[kept]), patience=SLOW)
+        assert {entry.state for entry in desk.workspace.history.entries} == {"done"}
+
+
+async def test_what_the_engine_says_reaches_the_dialog(
+    open_tab: OpenTab, qapp: QApplication, data_dir: Path, tmp_path: Path
+) -> None:
+    async with open_desk(data_dir, tmp_path) as desk:
+        tab = open_tab(desk)
+        tab.toolbar.take.trigger()
+        dialog = await opened(TakeDialog)
+        await until(lambda: not dialog.asker.asking, patience=SLOW)
+        ready = dialog.asker.get(MEMORY.operation)
+        assert ready is not None
+        assert ready.safe
+        assert ready.method in ("background", "stop")
+        assert ready.needed > 0
+        dialog.reject()
+        await desk.done()
+        desk.workspace.commands.run("vm.chain_health", (("VM", desk.vm),))
+        health = await opened(HealthDialog)
+        await until(lambda: health._answer, patience=SLOW)
+        assert health.notice.property("notice") == "good"
+        health.reject()
+        await desk.done()
+
+
+async def test_a_vm_and_a_template_come_of_a_snapshot(
+    open_tab: OpenTab, qapp: QApplication, data_dir: Path, tmp_path: Path
+) -> None:
+    async with open_desk(data_dir, tmp_path) as desk:
+        tab = open_tab(desk)
+        kept = await desk.take(tab, "Golden")
+        for command, name, full in (("new_vm", "web-02", False), ("new_template", "web template", True)):
+            desk.workspace.commands.run(f"snapshot.{command}", (("VM", kept),))
+            dialog = await opened(NewDialog)
+            dialog.name.setText(name)
+            (dialog.full if full else dialog.fast).click()
+            dialog.accept()
+            await desk.done()
+        made = {vm.name_label: vm for vm in desk.bench.cache.all(VM).values()}
+        assert (made["web-02"].is_a_template, made["web template"].is_a_template) == (False, True)
+        assert len(made["web-02"].VBDs) == len(desk.record().VBDs)

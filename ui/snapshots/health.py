@@ -9,6 +9,7 @@ from app.api import SR, VM
 from app.client import ObjectCache
 from ui.base.sizes_and_dates import count, size
 from ui.models.chain import CHAIN_LIMIT, CHAIN_WARNING, ChainFacts, Chains, disks_of, free_space
+from ui.snapshots import words
 from ui.snapshots.merging import freed_by
 
 
@@ -23,6 +24,7 @@ class StateHealth:
     shared: int
     merge: int
     missing: int = 0
+    icon: str = "snapshot"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,7 @@ def _state(cache: ObjectCache, chains: Chains, ref: str, said: Mapping[str, str]
         shared=_number(said, "shared", facts.shared),
         merge=_number(said, "merge", freed.merged),
         missing=_number(said, "missing", facts.broken),
+        icon=words.list_icon_of(record),
     )
 
 

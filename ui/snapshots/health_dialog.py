@@ -37,7 +37,7 @@ _DISKS: Sequence[Column[DiskHealth]] = (
     Column(title="Storage", text=lambda d: d.storage),
 )
 _STATES: Sequence[Column[StateHealth]] = (
-    Column(title="Snapshot", text=lambda s: s.name, icon=lambda s: "alert-bad" if s.missing else "snapshot"),
+    Column(title="Snapshot", text=lambda s: s.name, icon=lambda s: "alert-bad" if s.missing else s.icon),
     Column(title="Depth", text=lambda s: str(s.depth), order=lambda s: s.depth, right=True),
     Column(
         title="Exclusive",

@@ -9,10 +9,12 @@ from PySide6.QtWidgets import QLineEdit
 from app.api import VM, Ref, VMPowerState
 from ui.machines.console_tab import ConsoleTab
 from ui.snapshots.tab import SnapshotsTab
+from ui.snapshots.take_dialog import TakeDialog
 from ui.tour.stage import Counter, Stage, TourFailed
 
 NAME = "billing-db"
 SNAPSHOT = "Before the upgrade"
+CHECKPOINT = "In the middle of things"
 
 
 async def take(stage: Stage) -> None:
@@ -36,6 +38,8 @@ async def main_job(stage: Stage, counter: Counter) -> None:
     await revert(stage, vm)
     await see_it_back(stage, counter, vm, snapshot, frozen)
     await branch_out(stage, counter, vm, snapshot)
+    checkpoint, kept = await keep_memory(stage, counter, vm)
+    await revert_to_memory(stage, counter, vm, checkpoint, kept)
     await look_around(stage, vm)
 
 
@@ -143,6 +147,56 @@ async def branch_out(stage: Stage, counter: Counter, vm: Ref[VM], snapshot: Ref[
     await stage.picture("branches")
 
 
+async def keep_memory(stage: Stage, counter: Counter, vm: Ref[VM]) -> tuple[Ref[VM], int]:
+    """A snapshot with memory, through the dialog; answer it and the count at about that moment."""
+    await counter.reaches(counter.now + 10)
+    stage.run("vm.snapshot")
+    dialog = await stage.dialog("the Take Snapshot dialog opens")
+    name = stage.find(dialog, QLineEdit)
+    name.selectAll()
+    QTest.keyClicks(name, CHECKPOINT)
+    await stage.click(dialog, "Disks and memory")
+    assert isinstance(dialog, TakeDialog)
+    await stage.until(lambda: not dialog.asker.asking, "the engine says whether it is safe")
+    await stage.picture("take-checkpoint")
+    await stage.click(dialog, "Take Snapshot")
+    await stage.until(lambda: stage.vm(CHECKPOINT), "the snapshot with memory is taken")
+    kept = counter.now
+    await stage.no_dialog()
+    await stage.until(lambda: stage.is_in(NAME, VMPowerState.Running), "the guest runs on")
+    found = stage.vm(CHECKPOINT)
+    assert found is not None
+    await stage.until(lambda: stage.has_picture(found[0]), "the snapshot has its picture")
+    await choose(stage, found[0])
+    await stage.picture("checkpoint-taken")
+    return found[0], kept
+
+
+async def revert_to_memory(stage: Stage, counter: Counter, vm: Ref[VM], checkpoint: Ref[VM], kept: int) -> None:
+    """Back to the snapshot with memory: the guest goes on from there without having booted."""
+    booted = counter.started_at
+    await counter.reaches(kept + 40)
+    stage.run("snapshot.revert")
+    dialog = await stage.dialog("the Revert dialog opens")
+    await stage.picture("revert-to-checkpoint")
+    left = counter.now
+    await stage.click(dialog, "Revert")
+    await stage.no_dialog()
+
+    def reverted() -> bool:
+        record = stage.cache.get(VM, vm)
+        return record is not None and record.parent == checkpoint and stage.is_in(NAME, VMPowerState.Running)
+
+    await stage.until(reverted, "the VM went back to its memory and was resumed")
+    await counter.listen(vm)
+    await stage.until(lambda: counter.now > 0, "the guest counts again")
+    # It was heard last at a later count than it goes on from, and it goes on without having booted.
+    if counter.started_at != booted or counter.now >= left:
+        what = f"it counts {counter.now} and booted at {counter.started_at}"
+        raise TourFailed(f"the guest should go on from about {kept}, booted at {booted}; {what}")
+    await stage.picture("resumed")
+
+
 async def choose(stage: Stage, snapshot: Ref[VM]) -> None:
     """Choose a snapshot's card in the graph."""
     tab = stage.find(stage.window, SnapshotsTab)
@@ -152,7 +206,12 @@ async def choose(stage: Stage, snapshot: Ref[VM]) -> None:
 
 
 async def look_around(stage: Stage, vm: Ref[VM]) -> None:
-    """The other tabs and pages."""
+    """The health of the chains; the other tabs and pages."""
+    stage.run("vm.chain_health")
+    dialog = await stage.dialog("the chain health opens")
+    await stage.picture("chain-health")
+    dialog.reject()
+    await stage.no_dialog()
     for tab in ("general", "storage"):
         stage.window.show_object("VM", vm, tab)
         await stage.picture(tab)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -56,6 +57,22 @@ def test_what_the_engine_does_by_itself_is_shown_while_nothing_else_runs(
     assert bar.words.text() == "Merging disk images of “web1”"
     engine.change(Task, merge, status=TaskStatus.success)
     assert bar.words.text() == ""
+
+
+async def test_the_operation_that_is_shown_can_be_cancelled_while_it_may(
+    bar: StatusBar, workspace: Workspace, engine: FakeEngine
+) -> None:
+    entry = workspace.history.begin("Taking a snapshot of web1")
+    assert bar.cancel.isHidden()
+    entry.task, entry.cancellable = "t", True
+    workspace.history.changed.emit(entry)
+    assert not bar.cancel.isHidden()
+    bar.cancel.click()
+    for _turn in range(20):
+        await asyncio.sleep(0)
+    assert engine.calls == [("task.cancel", ("t",))]
+    assert bar.cancel.isHidden()
+    assert "cancelling" in bar.words.text()
 
 
 def test_it_says_how_the_last_one_ended(bar: StatusBar, workspace: Workspace) -> None:

@@ -37,7 +37,7 @@ async def watch_agents(context: Context) -> None:
     """Ask every guest's agent at intervals, for as long as the engine is open; first those found when it opened."""
     while True:
         for vm, record in list(context.store.all(VM).items()):
-            if context.driver.state(record.uuid) == "running":
+            if context.driver.state(record.uuid) == "running" and context.store.find(VM, vm) is not None:
                 await look(context, vm)
         await asyncio.sleep(LOOK_SECONDS)
 
@@ -55,9 +55,10 @@ async def look(context: Context, vm: Ref[VM]) -> None:
 
 async def learn(context: Context, vm: Ref[VM]) -> None:
     """Ask the agent and record the answer. One that does not answer is no news: it is asked again."""
-    uuid = context.store.get(VM, vm).uuid
-    if uuid in context.freezing:
+    record = context.store.find(VM, vm)
+    if record is None or record.uuid in context.freezing:
         return  # an agent that holds file systems answers nothing else
+    uuid = record.uuid
     try:
         with suppress(DriverError):
             await thaw_leftover(context, uuid)

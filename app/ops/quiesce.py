@@ -70,9 +70,9 @@ async def file_systems_held(context: Context, plan: dict[str, Any]) -> AsyncIter
     vm = str(plan["vm"])
     with failures(vm):
         entry = await asyncio.to_thread(context.journal.begin, FREEZE, vm=vm)
-    crash_points.reach("vm_freeze.journaled")
     freeze = _Freeze(context, vm, entry)
     try:
+        crash_points.reach("vm_freeze.journaled")
         await freeze.begin()
         crash_points.reach("vm_freeze.frozen")
         yield

@@ -27,6 +27,7 @@ _RECORDS: Final[Mapping[MessageClass, type[Record]]] = {
 _TITLES: Final[Mapping[str, str]] = {
     "VM_CRASHED": "The guest ended unexpectedly",
     "VM_PAUSED_BY_HOST": "The guest was paused by the host",
+    "VM_STILL_FROZEN": "The guest's files may still be held",
     "VM_SHUTDOWN": "The guest shut down",
     "VM_STARTED": "The VM was started",
     "VM_REBOOTED": "The VM was rebooted",

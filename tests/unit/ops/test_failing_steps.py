@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import Any
 import pytest
 
 from app import crash_points
-from app.api import NULL, VDI, VM, Failure, Ref, VDICalls, VMCalls, VMPowerState
+from app.api import NULL, VDI, VM, Failure, Ref, VDICalls, VMCalls, VMOperation, VMPowerState
+from app.hypervisor.driver import AgentFacts
 from app.hypervisor.simulated import SimulatedDriver
 from tests.engine.vm.guests import assert_tidy, disks_of
 from tests.support.engine import Bench, open_bench
@@ -36,6 +38,16 @@ async def group(bench: Bench) -> tuple[list[Ref[VM]]]:
 async def snapshots_of_group(bench: Bench) -> tuple[list[Ref[VM]]]:
     (vms,) = await group(bench)
     return (list(await bench.session.VM.snapshot_group(vms, "group")),)
+
+
+async def with_agent(bench: Bench) -> tuple[Ref[VM], ...]:
+    (vm,) = await running(bench)
+    driver = bench.engine.context.driver
+    assert isinstance(driver, SimulatedDriver)
+    driver.set_agent(bench.vm(vm).uuid, AgentFacts("7.2", can_freeze=True))
+    while VMOperation.snapshot_with_quiesce not in bench.vm(vm).allowed_operations:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    return (vm,)
 
 
 async def suspended(bench: Bench) -> tuple[Ref[VM], ...]:
@@ -99,6 +111,7 @@ async def source(bench: Bench) -> tuple[Ref[Any], str, str]:
 OPERATIONS: dict[str, tuple[Prepare, Any, tuple[Any, ...]]] = {
     "snapshot of a halted VM": (halted, VMCalls.snapshot, ("snap",)),
     "snapshot of a running VM": (running, VMCalls.snapshot, ("snap",)),
+    "quiesced snapshot": (with_agent, VMCalls.snapshot_with_quiesce, ("snap",)),
     "snapshot of a group": (group, VMCalls.snapshot_group, ("snap",)),
     "revert of a group": (snapshots_of_group, VMCalls.revert_group, ()),
     "revert": (snapshot_of_running, VMCalls.revert, ()),
@@ -130,6 +143,7 @@ async def assert_agreed(bench: Bench, driver: SimulatedDriver) -> None:
     for ref, vm in bench.store.all(VM).items():
         alive = driver.state(vm.uuid) != "absent"
         assert alive == (vm.power_state in (VMPowerState.Running, VMPowerState.Paused)), vm
+        assert not (alive and driver.has_agent(vm.uuid) and await driver.is_frozen(vm.uuid))
         if alive and ref not in bench.engine.context.unsettled:
             active = await driver.active_disks(vm.uuid)
             held = {f"disk{device}": bench.image(ref, device) for device in disks_of(bench, ref)}

@@ -13,6 +13,7 @@ from typing import Final
 from app.api import VDI, VM, Failure, Ref, VMCalls, VMOperation, VMPowerState
 from app.api.failure import invalid_value
 from app.api.types import StringMap
+from app.hypervisor.driver import DriverError
 from app.ops.context import Context, Operations
 from app.ops.disks import CHAIN_LIMIT, Disk, check_depth, disks, require_disk
 from app.ops.locking import refusal
@@ -249,5 +250,7 @@ async def _pause_method(context: Context, record: VM) -> str:
     """How the memory would be kept: `background` while the guest runs on, `stop`, or `none` without a guest."""
     if record.power_state not in _WITH_GUEST:
         return "none"
-    with failures():
+    try:
         return await context.driver.save_method(record.uuid)
+    except DriverError:
+        return "stop"  # it does not answer; that is told as a failure

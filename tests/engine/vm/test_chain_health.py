@@ -94,6 +94,21 @@ async def test_a_vm_and_its_snapshots(bench: Bench) -> None:
     assert two not in found
 
 
+@pytest.mark.parametrize("seed", range(4))
+async def test_what_waits_is_what_the_merges_are(data_dir: Path, seed: int) -> None:
+    """The repository, its VMs and "safe to snapshot?" tell of as many merges as there will be."""
+    async with open_bench(data_dir, SimulatedDriver()) as bench:
+        snaps = await grow(bench, random.Random(seed))
+        for snap in snaps[::2]:
+            await bench.run(VMCalls.uninstall, snap, False)
+        due = await bench.session.SR.get_pending_merges(bench.sr())
+        found = await bench.session.SR.get_chain_health(bench.sr())
+        assert found[bench.sr()]["pending-merges"] == str(len(due))
+        for vm in {merge["vm"] for merge in due.values()}:
+            mine = [merge for merge in due.values() if merge["vm"] == vm]
+            assert int((await bench.session.VM.get_chain_health(Ref(vm)))[vm]["pending-merges"]) >= len(mine)
+
+
 async def test_a_missing_image_and_what_it_blocks(bench: Bench) -> None:
     vm = await bench.sample_vm()
     snap = await snapshot(bench, vm)

@@ -122,6 +122,10 @@ async def test_none_is_taken_when_one_guest_refuses(bench: Bench, monkeypatch: p
         await bench.session.VM.hard_shutdown(vm)
         assert counter(bench, vm) >= ticked.counter
     assert_tidy(bench)
+    before = contents(bench, vms[0], ["0"])
+    await bench.session.SR.coalesce(bench.sr())
+    assert bench.engine.context.files(bench.sr()).depth(bench.image(vms[0]).stem) == 1
+    assert contents(bench, vms[0], ["0"]) == before
     snaps = await snapshot_group(bench, vms)
     assert len(snaps) == 3
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from app.api import NULL, VDI, VM, Failure, Host, Ref, VMCalls, VMOperation, VMPowerState
-from app.hypervisor.driver import GuestState, SaveMethod
+from app.hypervisor.driver import DriverError, GuestState, SaveMethod
 from app.hypervisor.simulated import SimulatedDriver
 from app.ops import readiness as module
 from app.ops.readiness import DEVICE_STATE, OPERATIONS, OVERHEAD, OVERLAY, readiness
@@ -28,6 +28,8 @@ class Driver(SimulatedDriver):
     now: GuestState | None = None
 
     async def save_method(self, uuid: str) -> SaveMethod:
+        if self.now == "unresponsive":
+            raise DriverError("QEMU's process lives and does not answer.", cause="lost")
         return self.method
 
     def memory_in_use(self, uuid: str) -> int:
@@ -195,9 +197,10 @@ async def test_a_guest_that_does_not_answer_is_not_safe(
 ) -> None:
     vm = await in_state(bench, VMPowerState.Running)
     driver.now = "unresponsive"
-    found = await ask(bench, vm)
-    assert (found["safe"], found["code"]) == ("false", "VM_HYPERVISOR_FAILURE")
-    assert "does not answer" in found["reason"]
+    for op in (SNAPSHOT, CHECKPOINT):
+        found = await ask(bench, vm, op)
+        assert (found["safe"], found["code"]) == ("false", "VM_HYPERVISOR_FAILURE")
+        assert "does not answer" in found["reason"]
     driver.now = None
 
 

@@ -39,7 +39,7 @@ class DeleteDialog(ConsequenceDialog):
         self.keep_disks = QCheckBox("Delete only the record, and keep the disks in their storage")
         super().__init__(
             title,
-            f"It is a snapshot of {_owner(workspace, self.going)}." if one else _whose(workspace, self.going),
+            _whose(workspace, self.going),
             of_deletion(cache, self.going),
             self._body(rows),
             primary="Delete",
@@ -79,16 +79,15 @@ def _why_icon(cache: ObjectCache, snapshot: str) -> str:
     return "lock" if record is not None and words.is_locked(record) else "clock"
 
 
-def _owner(workspace: Workspace, snapshots: Sequence[str]) -> str:
-    record = workspace.cache.get(VM, snapshots[0]) if snapshots else None
-    return words.name_of(workspace.cache, record.snapshot_of) if record is not None else "a VM"
-
-
 def _whose(workspace: Workspace, snapshots: Sequence[str]) -> str:
     owners = {record.snapshot_of for ref in snapshots if (record := workspace.cache.get(VM, ref)) is not None}
-    if len(owners) == 1:
-        return f"They are snapshots of {_owner(workspace, snapshots)}."
-    return f"They are snapshots of {count(len(owners), 'VM')}."
+    what = "It is a snapshot" if len(snapshots) == 1 else "They are snapshots"
+    if len(owners) != 1:
+        return f"{what} of {count(len(owners), 'VM')}."
+    owner = workspace.cache.get(VM, owners.pop())
+    if owner is None:
+        return f"{what} of a VM that is gone."
+    return f"{what} of {owner.name_label or 'a VM without a name'}."
 
 
 class DropMemoryDialog(ConsequenceDialog):

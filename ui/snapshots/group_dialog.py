@@ -40,7 +40,7 @@ class GroupDialog(Dialog):
             name = QStandardItem(icons.icon(words.list_icon_of(record)), record.name_label)
             model.appendRow([QStandardItem(owner), name, QStandardItem(exact(record.snapshot_time))])
         self.table.setModel(model)
-        for column, width in enumerate((150, 220)):
+        for column, width in enumerate((130, 180)):
             self.table.setColumnWidth(column, width)
         self.table.horizontalHeader().setSectionResizeMode(2, QHeaderView.ResizeMode.Stretch)
         self.table.setMinimumWidth(_WIDTH)

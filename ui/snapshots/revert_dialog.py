@@ -50,7 +50,7 @@ class RevertDialog(ConsequenceDialog):
         self._way_line = QWidget()
         self.start_afterwards = QCheckBox(_start_words(record))
         self.start_afterwards.setChecked(words.ran_then(record) or words.state_then(record) == "Paused")
-        self.only_this = ChoiceCard("vm", f"Only {words.name_of(workspace.cache, self._vm)}", "The others stay.")
+        self.only_this = ChoiceCard("vm", "Only this VM", "The others of the group stay as they are.")
         self.whole_group = ChoiceCard("group", f"All {len(self._group)} VMs of the group", "")
         super().__init__(
             self._title(), self._sentence(), (), self._body(), primary="Revert", danger=not self._gone, parent=parent

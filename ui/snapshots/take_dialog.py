@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from PySide6.QtGui import QKeySequence, QShortcut, QShowEvent
-from PySide6.QtWidgets import QLineEdit, QPlainTextEdit, QWidget
+from PySide6.QtWidgets import QCheckBox, QLineEdit, QPlainTextEdit, QWidget
 
 from app.api import VM, VMOperation
 from app.client import Delta
@@ -30,6 +30,7 @@ class Wish:
     name: str
     description: str
     way: Way
+    lock: bool = False
 
 
 def proposed_name(vm_name: str, now: datetime) -> str:
@@ -52,6 +53,7 @@ class TakeDialog(Dialog):
         self.name = QLineEdit(proposed_name(vm_name, datetime.now().astimezone()))
         self.description = QPlainTextEdit()
         self.cards = [ChoiceCard(way.icon, way.title, "") for way in WAYS]
+        self.lock = QCheckBox("Lock it against deletion when it is taken…")
         self.notice = Notice()
         self.outlook = ConsequenceList()
         self._state: tuple[object, ...] = ()
@@ -64,7 +66,9 @@ class TakeDialog(Dialog):
 
     def wish(self) -> Wish:
         """What was asked for."""
-        return Wish(self.name.text().strip(), self.description.toPlainText().strip(), self._wanted)
+        return Wish(
+            self.name.text().strip(), self.description.toPlainText().strip(), self._wanted, self.lock.isChecked()
+        )
 
     def card(self, way: Way) -> ChoiceCard:
         """The card of a way."""
@@ -94,6 +98,7 @@ class TakeDialog(Dialog):
             self.content.addWidget(card)
         self.content.addWidget(self.notice)
         self.content.addWidget(self.outlook)
+        self.content.addWidget(self.lock)
         self.content.addStretch()
 
     def _connect(self) -> None:

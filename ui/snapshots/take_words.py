@@ -42,8 +42,10 @@ def _of_memory(cache: ObjectCache, vm: VM, ready: Readiness | None) -> str:
         return f"The guest stands still while {much or 'its memory'} {'are' if much else 'is'} written."
     if method == "background":
         last = _last(cache, vm, "stall", with_memory=True)
-        pause = f"about {duration(last / 1000)}, as last time" if last >= 0 else "milliseconds"
-        return f"Paused for {pause}; {f'up to {much}' if much else 'its memory'} is written as it runs on."
+        if last >= 0:
+            pause = f"about {duration(last / 1000)}, as last time"
+            return f"Paused for {pause}; then {f'up to {much}' if much else 'its memory'} is written."
+        return f"Paused for milliseconds; {f'up to {much}' if much else 'its memory'} is written as it runs on."
     return "The guest can go on exactly from here."
 
 

@@ -41,6 +41,8 @@ async def take_snapshot(workspace: Workspace, selection: Selection) -> None:
             await workspace.session.set(VM, Ref(snapshot), name_description=wish.description)
         except (Failure, ConnectionLost) as error:
             await say(workspace, f"“{wish.name}” was taken, but has no description", error)
+    if wish.lock and snapshot:
+        workspace.commands.run("snapshot.lock", (("VM", snapshot),))
 
 
 async def say(workspace: Workspace, what: str, error: Failure | ConnectionLost) -> None:

@@ -141,7 +141,8 @@ class ChoiceCard(QAbstractButton):
         top = (self.height() - title - 4 - wrapped) // 2
         painter.setFont(fonts.font(strong=True))
         painter.setPen(QColor(colours.text if self.isEnabled() else colours.disabled))
-        painter.drawText(QRect(place.left(), top, place.width(), title), 0, self._title)
+        shown = QFontMetrics(painter.font()).elidedText(self._title, Qt.TextElideMode.ElideRight, place.width())
+        painter.drawText(QRect(place.left(), top, place.width(), title), 0, shown)
         painter.setFont(fonts.font(fonts.Role.SECONDARY))
         painter.setPen(QColor(colours.secondary))
         below = QRect(place.left(), top + title + 4, place.width(), wrapped)

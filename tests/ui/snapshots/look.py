@@ -140,6 +140,9 @@ async def all_dialogs(folder: Path, chosen: theme.Theme, wanted: list[str]) -> N
             continue
         estate = branching(Path(tempfile.mkdtemp()))
         window, _tab = shown(estate, 1150, 790)
+        if "long" in wanted:
+            for ref in ("vm", *estate.record("vm").snapshots):
+                estate.engine.change(VM, ref, name_label=LONG)
         dialog = make(estate, window)
         dialog.show()
         await asyncio.sleep(0.4)

@@ -8,6 +8,7 @@ from app.api import VM, Failure, Ref, VMGuestMetrics, VMOperation, VMPowerState
 from tests.ui.snapshots.driving import plain
 from tests.ui.snapshots.estate import ON_VM, Estate
 from tests.ui.snapshots.waiting import opened, until
+from ui.snapshots.lock_dialog import LockDialog
 from ui.snapshots.readiness import parsed, space_words
 from ui.snapshots.take_dialog import TakeDialog
 from ui.snapshots.take_words import describe
@@ -39,6 +40,17 @@ async def test_each_way_asks_for_its_own_operation(estate: Estate, way: Way, met
     dialog.accept()
     await done(estate)
     assert estate.calls == [(f"Async.VM.{method}", ("vm", "x"))]
+
+
+async def test_it_can_be_locked_as_soon_as_it_is_taken(estate: Estate) -> None:
+    estate.engine.answer("VM.snapshot", "trial")
+    dialog = await ask(estate)
+    dialog.lock.setChecked(True)
+    dialog.accept()
+    lock = await opened(LockDialog)
+    assert lock.windowTitle() == "Lock “Trial of replica”"
+    lock.reject()
+    await done(estate)
 
 
 async def test_the_answers_come_while_the_dialog_is_open(estate: Estate) -> None:
@@ -194,7 +206,7 @@ def test_the_pause_of_the_last_time_is_told(estate: Estate) -> None:
     measured = {"stillframe.stall-ms": "21.4", "stillframe.memory-method": "background"}
     estate.snapshot("new", "New", "quiet", 0.1, memory=True, other_config=measured)
     said = describe(estate.cache, estate.record("vm"), MEMORY, parsed({"pause-method": "background"}))
-    assert plain(said) == "Paused for about 21 ms, as last time; its memory is written as it runs on."
+    assert plain(said) == "Paused for about 21 ms, as last time; then its memory is written."
 
 
 def test_an_answer_with_nonsense_in_it_says_nothing_of_that() -> None:

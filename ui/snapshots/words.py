@@ -17,7 +17,7 @@ SCREENS: Final = ("stillframe.screenshot", "XenCenter.VNCSnapshot")
 
 DOING: Final = {
     VMOperation.snapshot: "Taking a snapshot",
-    VMOperation.checkpoint: "Taking a snapshot with memory",
+    VMOperation.checkpoint: "Keeping memory",
     VMOperation.snapshot_with_quiesce: "Taking a snapshot",
     VMOperation.revert: "Reverting",
     VMOperation.reverting: "Reverting",

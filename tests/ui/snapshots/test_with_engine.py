@@ -18,12 +18,14 @@ from ui.base.settings import Settings
 from ui.base.workspace import Workspace
 from ui.snapshots import commands, words
 from ui.snapshots.delete_dialog import DeleteDialog, DropMemoryDialog
+from ui.snapshots.figures import figures_of, group_of
 from ui.snapshots.health_dialog import HealthDialog
 from ui.snapshots.lock_dialog import LockDialog
 from ui.snapshots.new_dialog import NewDialog
 from ui.snapshots.revert_dialog import RevertDialog
 from ui.snapshots.tab import SnapshotsTab
 from ui.snapshots.take_dialog import TakeDialog
+from ui.snapshots.take_many_dialog import TakeManyDialog
 from ui.snapshots.ways import DISKS, MEMORY, Way
 
 SLOW = 200_000
@@ -184,3 +186,34 @@ async def test_a_vm_and_a_template_come_of_a_snapshot(
         made = {vm.name_label: vm for vm in desk.bench.cache.all(VM).values()}
         assert (made["web-02"].is_a_template, made["web template"].is_a_template) == (False, True)
         assert len(made["web-02"].VBDs) == len(desk.record().VBDs)
+
+
+async def test_a_group_is_taken_and_reverted_as_one(
+    open_tab: OpenTab, qapp: QApplication, data_dir: Path, tmp_path: Path
+) -> None:
+    async with open_desk(data_dir, tmp_path) as desk:
+        tab = open_tab(desk)
+        other = await desk.bench.sample_vm("mail")
+        await until(lambda: desk.bench.cache.get(VM, other) is not None, patience=SLOW)
+        desk.workspace.commands.run("vm.snapshot", (("VM", desk.vm), ("VM", other)))
+        take = await opened(TakeManyDialog)
+        take.together.click()
+        take.name.setText("Together")
+        take.accept()
+        await desk.done()
+        await until(lambda: tab.subject.shown, patience=SLOW)
+        (kept,) = tab.subject.shown
+        assert len(group_of(desk.bench.cache, kept)) == 2
+        assert figures_of(tab.subject.snapshots[kept]).spread >= 0
+        tab.chosen.choose((kept,))
+        assert tab.details.group.isVisibleTo(tab.details)
+
+        desk.workspace.commands.run("snapshot.revert", (("VM", kept),))
+        revert = await opened(RevertDialog)
+        revert.whole_group.click()
+        revert.accept()
+        await desk.done()
+        await until(lambda: desk.record().power_state is VMPowerState.Running, patience=SLOW)
+        assert {entry.state for entry in desk.workspace.history.entries} == {"done"}
+        found = [vm for vm in desk.bench.cache.all(VM).values() if vm.name_label == "Before revert to Together"]
+        assert len(found) == 2

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Final
 
 from app.api import VM, ConnectionLost, Failure, Ref, VMCalls, VMPowerState
 from ui.base.commands import CommandState, Selection, disabled
-from ui.base.dialogs import ask
+from ui.base.dialogs import ErrorDialog, ask
 from ui.base.sizes_and_dates import count
 from ui.base.workspace import Workspace
 from ui.snapshots import rules, words
 from ui.snapshots.revert_dialog import RevertDialog
 from ui.snapshots.taking import say
 from ui.snapshots.ways import Way
+
+#: the engine's failure of a group has a sentence about all that failed
+_WITH_SENTENCE: Final = 3
 
 
 def can_revert(workspace: Workspace, selection: Selection) -> CommandState:
@@ -42,7 +46,8 @@ async def revert_to_snapshot(workspace: Workspace, selection: Selection) -> None
             title = f"Making the VM of {record.name_label} again"
         await workspace.run_task(title, workspace.session.start(VMCalls.revert, snapshot), ("VM", vm))
     if wish.start_afterwards:
-        await asyncio.gather(*(_start_again(workspace, ref) for ref in wish.snapshots))
+        group = len(wish.snapshots) > 1
+        await asyncio.gather(*(_start_again(workspace, ref, group=group) for ref in wish.snapshots))
 
 
 async def _keep_current(workspace: Workspace, vm: Ref[VM], going_to: str, way: Way) -> bool:
@@ -58,7 +63,10 @@ async def _keep_current(workspace: Workspace, vm: Ref[VM], going_to: str, way: W
 
 
 async def _revert_group(workspace: Workspace, snapshots: Sequence[Ref[VM]], name: str, keep: bool) -> None:
-    """:raise Failure: the safety group could not be taken, or the revert failed for some; the engine says for which."""
+    """Some may have failed: it is said which, and the others went back.
+
+    :raise Failure: none was reverted, because the safety group could not be taken or one could not be prepared.
+    """
     session = workspace.session
     vms = [record.snapshot_of for ref in snapshots if (record := workspace.cache.get(VM, ref)) is not None]
     subject = ("VM", vms[0])
@@ -66,10 +74,16 @@ async def _revert_group(workspace: Workspace, snapshots: Sequence[Ref[VM]], name
         started = session.start(VMCalls.snapshot_group, vms, f"Before revert to {name}")
         await workspace.run_task(f"Keeping the current state of {count(len(vms), 'VM')}", started, subject)
     started = session.start(VMCalls.revert_group, list(snapshots))
-    await workspace.run_task(f"Reverting {count(len(vms), 'VM')} to {name}", started, subject)
+    try:
+        await workspace.run_task(f"Reverting {count(len(vms), 'VM')} to {name}", started, subject)
+    except Failure as failure:
+        if failure.code != "VM_REVERT_FAILED" or len(failure.params) < _WITH_SENTENCE:
+            raise
+        details = "\n".join(failure.description())
+        await ask(ErrorDialog("Not all VMs were reverted", failure.params[2], "", details, parent=workspace.window))
 
 
-async def _start_again(workspace: Workspace, snapshot: str) -> None:
+async def _start_again(workspace: Workspace, snapshot: str, *, group: bool) -> None:
     """Start or resume the VM of a snapshot that it was just reverted to. It may have been made again for that."""
     reverted_to = workspace.cache.get(VM, snapshot)
     vm: Ref[VM] = reverted_to.snapshot_of if reverted_to is not None else Ref("")
@@ -77,6 +91,8 @@ async def _start_again(workspace: Workspace, snapshot: str) -> None:
     session = workspace.session
     if record is None or reverted_to is None or not (words.ran_then(reverted_to) or words.has_memory(reverted_to)):
         return
+    if group and record.parent != snapshot:
+        return  # it is one of those that did not go back
     try:
         if record.power_state is VMPowerState.Halted:
             started = session.start(VMCalls.start, vm, False, False)

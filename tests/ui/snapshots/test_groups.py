@@ -49,7 +49,8 @@ async def test_one_of_a_group_reverts_alone_unless_asked(three: Estate) -> None:
 async def test_the_whole_group_reverts_with_a_safety_group_first(three: Estate) -> None:
     def reverted(_snapshots: list[str]) -> None:
         for ref in THREE:
-            three.engine.change(VM, ref, power_state=VMPowerState.Halted)
+            back_to: Ref[VM] = Ref("trial" if ref == "vm" else f"{ref}-trial")
+            three.engine.change(VM, ref, power_state=VMPowerState.Halted, parent=back_to)
 
     three.engine.answer("VM.revert_group", reverted)
     run(three, "snapshot.revert", "trial")
@@ -66,6 +67,26 @@ async def test_the_whole_group_reverts_with_a_safety_group_first(three: Estate) 
         ("Async.VM.revert_group", (["trial", "mail-trial", "web-trial"],)),
     ]
     assert sorted(params[0] for method, params in three.calls if method == "Async.VM.start") == ["mail", "vm", "web"]
+
+
+async def test_who_did_not_go_back_is_told_and_the_others_start(three: Estate) -> None:
+    def partly(_snapshots: list[str]) -> Failure:
+        three.engine.change(VM, "web", power_state=VMPowerState.Halted, parent=Ref("web-trial"))
+        three.engine.change(VM, "mail", power_state=VMPowerState.Halted)
+        return Failure("VM_REVERT_FAILED", "mail-trial", "mail", "1 of 3 is as it was: mail.")
+
+    three.engine.answer("VM.revert_group", partly)
+    run(three, "snapshot.revert", "trial")
+    dialog = await opened(RevertDialog)
+    dialog.whole_group.click()
+    dialog.keep_current.setChecked(False)
+    dialog.accept()
+    told = await opened(ErrorDialog)
+    assert told.heading.text() == "Not all VMs were reverted"
+    assert told.accessibleDescription() == "1 of 3 is as it was: mail."
+    told.reject()
+    await done(three)
+    assert [params[0] for method, params in three.calls if method == "Async.VM.start"] == ["web"]
 
 
 async def test_without_a_safety_group_nothing_is_reverted(three: Estate) -> None:

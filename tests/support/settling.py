@@ -27,7 +27,10 @@ class _Watch(QObject):
 
 
 def restless(area: QScrollArea, resize: Callable[[int], None], heights: Iterable[int]) -> list[int]:
-    """The heights at which the area does not come to rest. `resize` gives what holds it a height."""
+    """The heights at which the area does not come to rest. `resize` gives what holds it a height.
+
+    Not for a test that is a coroutine: its other tasks would never wake again.
+    """
     watch, found = _Watch(area), []
     for height in heights:
         resize(height)

@@ -33,6 +33,7 @@ class Doomed:
     freed: int
     freed_by_snapshots: int
     schedules: tuple[str, ...]
+    locked: tuple[str, ...] = ()
 
 
 def deletable(cache: ObjectCache, selection: Selection) -> list[Chosen]:
@@ -90,6 +91,7 @@ def doomed(cache: ObjectCache, chosen: Sequence[Chosen]) -> Doomed:
         freed=sum(vdi.physical_utilisation for vdi in disks.values()),
         freed_by_snapshots=sum(vdi.physical_utilisation for vdi in frozen.values()),
         schedules=tuple(sorted(schedules)),
+        locked=tuple(s.name_label for s in snapshots if VMOperation.destroy in s.blocked_operations),
     )
 
 
@@ -124,6 +126,9 @@ class DeleteDialog(ConsequenceDialog):
             parent=parent,
         )
         self.snapshots.setToolTip(tooltip(_names([s.name_label for s in doomed.snapshots], most=20)))
+        if doomed.locked:
+            self.snapshots.setEnabled(False)
+            self.snapshots.setToolTip(tooltip(f"Locked: {_names(doomed.locked, most=20)}. Unlock them first."))
         self.snapshots.toggled.connect(lambda ticked: self.consequences.set(self._consequences(ticked)))
 
     def with_snapshots(self) -> bool:
@@ -147,6 +152,8 @@ class DeleteDialog(ConsequenceDialog):
             said.append(("alert-attention", f"{_snapshots(doomed)} deleted too: nothing is left to go back to."))
         elif doomed.snapshots:
             said.append(("alert-good", f"{_snapshots(doomed, stay=True)}: VMs can still be made from them."))
+        if doomed.locked:
+            said.append(("lock", f"Locked, so the snapshots cannot go with it: {_names(doomed.locked)}."))
         if doomed.schedules:
             said.append(("schedule", f"No more snapshots by schedule “{_names(doomed.schedules)}”."))
         freed = doomed.freed + (doomed.freed_by_snapshots if with_snapshots else 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, TypeVar
@@ -179,6 +179,38 @@ def snapshot_facts(look: Looking, vm: VM, now: datetime | None = None) -> list[F
             facts.append((what, said, exact(snapshot.snapshot_time)))
     facts.append(("Protection", _protection(vmss)))
     return facts
+
+
+def health_facts(told: Mapping[str, str] | None) -> list[Fact]:
+    """How the VM's chains are, as VM.get_chain_health tells; nothing where it does not."""
+    if not told or not (depth := _number(told, "depth")):
+        return [("Chain", ""), ("Merges", ""), ("Missing", ""), ("Blocked", "")]
+    limit, room = _number(told, "depth-limit"), _number(told, "head-room")
+    merges, missing = _number(told, "pending-merges"), _number(told, "missing")
+    fits = f", {count(room, 'more snapshot')} {'fits' if room == 1 else 'fit'}" if "head-room" in told else ""
+    return [
+        ("Chain", f"{depth} of {limit}{fits}", "Images in a row of the deepest disk, and how many more may follow"),
+        ("Merges", f"{count(merges, 'merge')} pending" if merges else ""),
+        ("Missing", f"{count(missing, 'disk')} with an image that is gone" if missing else ""),
+        ("Blocked", told.get("blocked", ""), told.get("blocked", "")),
+    ]
+
+
+def _number(told: Mapping[str, str], key: str) -> int:
+    try:
+        return int(told.get(key, 0))
+    except ValueError:
+        return 0
+
+
+def memory_facts(look: Looking, vm: VM) -> list[Fact]:
+    """The memory image of a suspended VM, and where it is."""
+    vdi = look.get(VDI, vm.suspend_VDI) if vm.power_state is VMPowerState.Suspended else None
+    if vdi is None:
+        return [("Memory image", "")]
+    sr = look.get(SR, vdi.SR)
+    octets = size(vdi.physical_utilisation) if vdi.physical_utilisation > 0 else size(max(0, vdi.virtual_size))
+    return [("Memory image", f"{octets} on {sr.name_label}" if sr is not None else octets, "Resuming goes on from it")]
 
 
 def _protection(vmss: VMSS | None) -> str:

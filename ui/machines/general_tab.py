@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from PySide6.QtCore import QSize, Qt, QTimer
 from PySide6.QtGui import QGuiApplication, QHideEvent, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QBoxLayout, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
-from app.api import VM, Ref
+from app.api import VDI, VM, Ref, VMOperation, VMPowerState
 from app.client import Delta
 from ui.base.dialogs import GROUP, MARGIN
+from ui.base.text import tooltip
 from ui.base.workspace import Workspace
 from ui.machines.facts import (
     Keys,
@@ -19,11 +21,16 @@ from ui.machines.facts import (
     disk_facts,
     disks,
     hardware_facts,
+    health_facts,
+    memory_facts,
     network_facts,
     snapshot_facts,
     state_facts,
 )
+from ui.machines.reasons import why_not
 from ui.machines.states import STATE_TONES, is_machine, state_words
+from ui.models.chain import disks_of
+from ui.models.question import Question
 from ui.widgets.buttons import button
 from ui.widgets.cards import Card, EmptyState
 from ui.widgets.facts import Fact, FactGrid
@@ -52,6 +59,11 @@ class GeneralTab(QWidget):
         self.cards: dict[str, FactGrid] = {}
         self._sides: list[list[Card]] = []
         self.show_snapshots = button("Show snapshots", kind="link")
+        self.show_chains = button("Show chains", kind="link")
+        self.resume = button("Resume", "resume", "primary")
+        self.health: Question[Mapping[str, Mapping[str, str]]] = Question(
+            workspace, lambda ref: workspace.session.VM.get_chain_health(Ref(ref)), self
+        )
         self.copy_uuid = button("Copy UUID", kind="link")
         self._gone = EmptyState("vm", "This VM no longer exists.")
         self._page = QWidget()
@@ -60,7 +72,10 @@ class GeneralTab(QWidget):
         self.name.committed.connect(lambda words: self._set("name_label", words))
         self.description.committed.connect(lambda words: self._set("name_description", words))
         self.show_snapshots.clicked.connect(lambda: workspace.show("VM", self._ref, "snapshots"))
+        self.show_chains.clicked.connect(self._show_chains)
+        self.resume.clicked.connect(lambda: workspace.commands.run("vm.resume", (("VM", self._ref),)))
         self.copy_uuid.clicked.connect(self._copy_uuid)
+        self.health.answered.connect(self._show_health)
         self._minute = QTimer(self)
         self._minute.setInterval(_MINUTE_MS)
         self._minute.setTimerType(Qt.TimerType.VeryCoarseTimer)
@@ -70,8 +85,10 @@ class GeneralTab(QWidget):
     def show_object(self, cls: str, ref: str) -> None:
         """Show the VM of that reference; any other class shows nothing."""
         self._ref = ref if cls == "VM" else ""
+        self.health.ref = ""
         if self.isVisible():
             self._refresh()
+            self._ask()
 
     def facts(self, card: str) -> list[tuple[str, str]]:
         """What a card says now. :raise KeyError: there is no such card."""
@@ -117,8 +134,9 @@ class GeneralTab(QWidget):
             card.content.addWidget(self.copy_uuid, 0, Qt.AlignmentFlag.AlignLeft)
         if title == "State":
             grid.set_widget("State", _at_left(self.state))
+            card.content.addWidget(self.resume, 0, Qt.AlignmentFlag.AlignLeft)
         if title == "Snapshots":
-            card.content.addWidget(self.show_snapshots, 0, Qt.AlignmentFlag.AlignLeft)
+            card.content.addWidget(_at_left(self.show_snapshots, self.show_chains))
         self.cards[title] = grid
         return card
 
@@ -142,12 +160,22 @@ class GeneralTab(QWidget):
         super().showEvent(event)
         self._minute.start()
         self._refresh()
+        self._ask()
 
     def hideEvent(self, event: QHideEvent) -> None:
         super().hideEvent(event)
         self._minute.stop()
+        self.health.stop()
+
+    def _ask(self) -> None:
+        """How the chains are: only of a VM, which has a future."""
+        vm = self._workspace.cache.get(VM, self._ref)
+        if vm is not None and is_machine(vm):
+            self.health.about(self._ref)
 
     def _on_delta(self, delta: Delta) -> None:
+        if self.isVisible() and delta.touches(VDI):
+            self.health.again()
         if not self._ref or self._keys.isdisjoint(delta.added | delta.changed | delta.removed):
             return
         if self.isVisible():
@@ -181,12 +209,31 @@ class GeneralTab(QWidget):
         real = is_machine(vm)
         return {
             "About": about_facts(look, self._ref, vm),
-            "State": state_facts(look, vm) if real else [],
+            "State": [*state_facts(look, vm), *memory_facts(look, vm)] if real else [],
             "Processors and memory": hardware_facts(look, vm),
             "Disks": disk_facts(disks(look, vm)),
             "Network": network_facts(look, vm),
-            "Snapshots": snapshot_facts(look, vm) if real else [],
+            "Snapshots": [*snapshot_facts(look, vm), *health_facts(self._told())] if real else [],
         }
+
+    def _show_health(self) -> None:
+        """The answer has come; nothing else is looked at, since what was typed just now may be on its way."""
+        vm = self._workspace.cache.get(VM, self._ref)
+        if vm is not None and is_machine(vm):
+            for fact in health_facts(self._told()):
+                self.cards["Snapshots"].set_fact(*fact)
+            self.show_chains.setVisible(bool(self._told()))
+
+    def _told(self) -> Mapping[str, str] | None:
+        answer = self.health.answer if self.health.ref == self._ref else None
+        return None if not answer else answer.get(self._ref)
+
+    def _show_chains(self) -> None:
+        """The repository of the VM's first disk."""
+        vm = self._workspace.cache.get(VM, self._ref)
+        found = [] if vm is None else disks_of(self._workspace.cache, vm)
+        if found:
+            self._workspace.show("SR", found[0].SR, "chains")
 
     def _show_editable(self, vm: VM) -> None:
         if not self.name.is_editing():
@@ -196,6 +243,11 @@ class GeneralTab(QWidget):
         for field in (self.name, self.description):
             field.set_read_only(vm.is_default_template)
         self.description.setHidden(vm.is_default_template and not vm.name_description)
+        suspended = vm.power_state is VMPowerState.Suspended and is_machine(vm)
+        self.resume.setVisible(suspended)
+        self.resume.setEnabled(VMOperation.resume in vm.allowed_operations)
+        self.resume.setToolTip(tooltip(why_not(vm, VMOperation.resume)) if suspended else "")
+        self.show_chains.setVisible(bool(self._told()))
         tone = "accent" if vm.current_operations else STATE_TONES[vm.power_state]
         self.state.set_state(state_words(vm).capitalize(), tone)
         self.setAccessibleDescription(vm.name_label)
@@ -218,11 +270,13 @@ class GeneralTab(QWidget):
             QGuiApplication.clipboard().setText(vm.uuid)
 
 
-def _at_left(widget: QWidget) -> QWidget:
-    """`widget` in its own size, at the left of a wider place."""
+def _at_left(*widgets: QWidget) -> QWidget:
+    """Widgets in their own size, at the left of a wider place."""
     place = QWidget()
     row = QHBoxLayout(place)
     row.setContentsMargins(0, 0, 0, 0)
-    row.addWidget(widget)
+    row.setSpacing(GROUP)
+    for widget in widgets:
+        row.addWidget(widget)
     row.addStretch()
     return place

@@ -24,6 +24,15 @@ class _Signals(QObject):
     answered = Signal()
 
 
+def _is_answered() -> bool:
+    """Whether anybody answers: while the window is put together no loop runs yet."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
 class Question(Generic[T]):
     """Asks about one object at a time. An answer stays until there is a newer one of the same object.
 
@@ -66,7 +75,7 @@ class Question(Generic[T]):
 
     def _begin(self) -> None:
         self.stop()
-        if self.ref:
+        if self.ref and _is_answered():
             self._under_way = self._workspace.spawn(self._work(self.ref))
 
     async def _work(self, ref: str) -> None:

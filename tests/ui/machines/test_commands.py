@@ -272,3 +272,17 @@ async def test_the_schedule_is_named_when_its_vm_goes(world: World) -> None:
     vmss: Ref[VMSS] = world.engine.put(VMSS(name_label="Nightly"))
     ref = world.add_vm("web1", State.Halted, snapshot_schedule=vmss)
     assert doomed(world.engine.cache, [(ref, world.vm(ref))]).schedules == ("Nightly",)
+
+
+async def test_locked_snapshots_cannot_go_with_their_vm(world: World) -> None:
+    ref = world.add_vm("web1", State.Halted)
+    world.add_snapshot(ref, "free", NOW)
+    locked = world.add_snapshot(ref, "kept for the audit", NOW)
+    world.engine.change(VM, locked, blocked_operations={VMOperation.destroy: "Audit"})
+    world.workspace.commands.run("vm.delete", of(ref))
+    dialog = await opened(DeleteDialog)
+    assert not dialog.snapshots.isEnabled()
+    assert dialog.snapshots.toolTip() == "Locked: kept for the audit. Unlock them first."
+    dialog.accept()
+    await idle(world)
+    assert world.engine.called("VM.uninstall") == [(ref, False)]

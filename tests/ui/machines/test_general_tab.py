@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QScrollArea
+from PySide6.QtWidgets import QApplication, QScrollArea
 from pytestqt.qtbot import QtBot
 
-from app.api import VM, Failure, VMOperation, VMPowerState
+from app.api import VDI, VM, Failure, VMOperation, VMPowerState
 from tests.support.settling import restless
 from tests.ui.machines.windows import opened, until
-from tests.ui.machines.world import NOW, World, billing_db
+from tests.ui.machines.world import MIB, NOW, World, billing_db, make_world
+from ui.base import theme
 from ui.base.dialogs import ErrorDialog
+from ui.machines import commands
 from ui.machines.facts import Looking, snapshot_facts, state_facts
 from ui.machines.general_tab import GeneralTab
 
@@ -27,6 +30,11 @@ def shown(world: World, qtbot: QtBot, ref: str) -> GeneralTab:
     tab.show_object("VM", ref)
     tab.show()
     return tab
+
+
+def sent(world: World) -> list[tuple[str, tuple[object, ...]]]:
+    """What was sent to change something."""
+    return [call for call in world.engine.calls if call[0] != "VM.get_chain_health"]
 
 
 async def test_the_cards_say_what_is_known(world: World, qtbot: QtBot) -> None:
@@ -77,7 +85,7 @@ async def test_a_name_is_changed_where_it_stands(world: World, qtbot: QtBot) -> 
     QTest.keyClicks(tab.name.editor, "billing")
     QTest.keyClick(tab.name.editor, Qt.Key.Key_Return)
     await until(lambda: world.engine.called("VM.set_name_label"))
-    assert world.engine.calls == [("VM.set_name_label", (ref, "billing"))]
+    assert sent(world) == [("VM.set_name_label", (ref, "billing"))]
     assert tab.name.text() == "billing"
 
 
@@ -132,7 +140,10 @@ async def test_facts_that_are_not_known_are_left_out(world: World) -> None:
     assert facts["Up for"] == "2\u00a0days 4\u00a0h"
 
 
-async def test_it_comes_to_rest_at_every_height(world: World, qtbot: QtBot) -> None:
+def test_it_comes_to_rest_at_every_height(qapp: QApplication, qtbot: QtBot, tmp_path: Path) -> None:
+    theme.apply(qapp, theme.Theme.LIGHT)
+    world = make_world(tmp_path)
+    commands.register(world.workspace)
     ref = billing_db(world)
     world.engine.change(VM, ref, name_description="A description of several lines. " * 8)
     tab = shown(world, qtbot, ref)
@@ -140,3 +151,50 @@ async def test_it_comes_to_rest_at_every_height(world: World, qtbot: QtBot) -> N
     assert area is not None
     for width in (480, 760):
         assert not restless(area, partial(tab.resize, width), range(300, 800, 5))
+
+
+async def test_the_engine_tells_how_the_chains_are(world: World, qtbot: QtBot) -> None:
+    ref = billing_db(world)
+    told = {"depth": "4", "depth-limit": "30", "head-room": "26", "pending-merges": "2", "missing": "0", "blocked": ""}
+    world.engine.answer("VM.get_chain_health", {ref: told})
+    tab = shown(world, qtbot, ref)
+    await until(lambda: ("Chain", "4 of 30, 26 more snapshots fit") in tab.facts("Snapshots"))
+    assert ("Merges", "2 merges pending") in tab.facts("Snapshots")
+    asked: list[tuple[str, str, str]] = []
+    world.workspace.show_requested.connect(lambda *what: asked.append(what))
+    assert tab.show_chains.isVisible()
+    tab.show_chains.click()
+    assert asked == [("SR", world.sr, "chains")]
+    worse = {**told, "head-room": "0", "blocked": "The storage is full.", "pending-merges": "0"}
+    world.engine.answer("VM.get_chain_health", {ref: worse})
+    disk = next(iter(world.engine.cache.all(VDI)))
+    world.engine.change(VDI, disk, physical_utilisation=1)
+    await until(lambda: ("Blocked", "The storage is full.") in tab.facts("Snapshots"))
+    assert ("Chain", "4 of 30, 0 more snapshots fit") in tab.facts("Snapshots")
+    tab.hide()
+
+
+async def test_an_engine_that_does_not_know_of_chains_is_not_asked_twice(world: World, qtbot: QtBot) -> None:
+    world.engine.answer("VM.get_chain_health", Failure("MESSAGE_METHOD_UNKNOWN", "VM.get_chain_health"))
+    tab = shown(world, qtbot, billing_db(world))
+    await until(lambda: tab.health.failure)
+    assert not any(what == "Chain" for what, _ in tab.facts("Snapshots"))
+    assert not tab.show_chains.isVisible()
+    tab.hide()
+
+
+async def test_a_suspended_vm_says_so_and_offers_to_go_on(world: World, qtbot: QtBot) -> None:
+    ref = billing_db(world)
+    memory = world.engine.put(VDI(name_label="Suspend image", SR=world.sr, physical_utilisation=768 * MIB))
+    tab = shown(world, qtbot, ref)
+    assert not tab.resume.isVisible()
+    world.set(ref, power_state=VMPowerState.Suspended, suspend_VDI=memory)
+    assert tab.state.words() == "Suspended"
+    assert ("Memory image", "768\u00a0MiB on Local storage") in tab.facts("State")
+    assert tab.resume.isVisible()
+    tab.resume.click()
+    await until(lambda: world.engine.called("VM.resume"))
+    world.busy(ref, VMOperation.resume)
+    assert not tab.resume.isEnabled()
+    assert tab.resume.toolTip() == "It is resuming."
+    tab.hide()

@@ -6,11 +6,12 @@ from collections.abc import Collection
 
 from app.api import VM
 from app.client import ObjectCache
+from ui.machines.states import is_machine, is_own_template
 
 
 def vm_names(cache: ObjectCache) -> set[str]:
-    """The names of all VMs and templates, in small letters: two that differ in capitals only are one to most people."""
-    return {vm.name_label.casefold() for vm in cache.all(VM).values() if not (vm.is_a_snapshot or vm.is_control_domain)}
+    """The names of all VMs and own templates, in small letters: two that differ in capitals only are one to people."""
+    return {vm.name_label.casefold() for vm in cache.all(VM).values() if is_machine(vm) or is_own_template(vm)}
 
 
 def unique_name(base: str, taken: Collection[str]) -> str:

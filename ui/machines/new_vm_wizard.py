@@ -119,6 +119,7 @@ class NewVmWizard(Wizard):
             self.hardware.suggest(template[1].VCPUs_at_startup, template[1].memory_static_max)
         else:
             self.hardware.suggest(*_USUAL)
+        self.network.show_given(len(template[1].VIFs) if kind == "template" and template is not None else 0)
         self.disks.show_source(kind, self.source.image.virtual_size(), template[1] if template is not None else None)
 
     def _summarise(self) -> None:

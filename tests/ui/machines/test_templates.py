@@ -224,3 +224,19 @@ async def test_a_template_that_goes_while_the_wizard_is_open(world: World) -> No
     assert wizard.source.why_incomplete() == "Choose a template or snapshot."
     assert wizard.plan() is None
     wizard.reject()
+
+
+async def test_what_has_networks_keeps_them_and_is_not_asked(world: World) -> None:
+    vm = halted(world)
+    snapshot = world.add_snapshot(vm, "Before", NOW)
+    world.engine.change(VM, snapshot, VIFs=frozenset({Ref("OpaqueRef:vif")}))
+    wizard = await wizard_on(world, snapshot)
+    assert not wizard.network.is_relevant()
+    assert dict(wizard.summary.facts())["Network"] == "As the original, 1 interface"
+    plan = wizard.plan()
+    assert plan is not None
+    assert plan.network is None
+    wizard.source.cards["sample"].setChecked(True)
+    assert wizard.network.is_relevant()
+    assert dict(wizard.summary.facts())["Network"] == "NAT"
+    wizard.reject()

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QCheckBox, QComboBox, QLineEdit
 from app.api import Network, Ref
 from ui.base import icons
 from ui.base.dialogs import GAP, label
+from ui.base.sizes_and_dates import count
 from ui.base.wizard import WizardPage
 from ui.base.workspace import Workspace
 
@@ -22,6 +23,7 @@ class NetworkPage(WizardPage):
     def __init__(self, workspace: Workspace) -> None:
         super().__init__("Network", "Is it connected?")
         self._workspace = workspace
+        self._given = 0
         self.connected = QCheckBox("Connect it to the network")
         self.networks = QComboBox()
         self.networks.setAccessibleName("Network")
@@ -49,16 +51,29 @@ class NetworkPage(WizardPage):
         self.mac.textChanged.connect(self._changed)
         self._changed()
 
+    def show_given(self, interfaces: int) -> None:
+        """How many interfaces the copied template or snapshot brings along; with any, nothing is asked."""
+        if interfaces != self._given:
+            self._given = interfaces
+            self.changed.emit()
+
+    def is_relevant(self) -> bool:
+        return not self._given
+
     def network(self) -> Ref[Network] | None:
-        """The network it joins, None for none."""
+        """The network it joins besides those that come with the source, None for none."""
+        if self._given:
+            return None
         return Ref(self.networks.currentData()) if self.connected.isChecked() and self.networks.count() else None
 
     def address(self) -> str:
         """The typed MAC address, "" for one that is made up."""
-        return self.mac.text().strip().lower() if self.connected.isChecked() else ""
+        return self.mac.text().strip().lower() if self.connected.isChecked() and not self._given else ""
 
     def words(self) -> str:
-        """What is chosen."""
+        """What is chosen, or comes with the source."""
+        if self._given:
+            return f"As the original, {count(self._given, 'interface')}"
         return self.networks.currentText() if self.network() is not None else "Not connected"
 
     def why_incomplete(self) -> str:

@@ -27,6 +27,7 @@ from ui.navigation.status_bar import StatusBar
 from ui.navigation.tool_bar import ToolBar
 from ui.notifications.alerts_page import AlertsPage
 from ui.notifications.events_page import EventsPage
+from ui.notifications.tray import Tray
 from ui.pools.general import HostGeneralTab, PoolGeneralTab
 from ui.schedules import commands as schedule_commands
 from ui.schedules.timeline_tab import TimelineTab
@@ -111,6 +112,15 @@ class MainWindow(QMainWindow):
         self._restore()
         self._follow_selection()
         self.pane.tree.setFocus()
+        self.tray = Tray(workspace, self)
+        self.tray.opened.connect(self._come_forward)
+        self.tray.alerts_asked.connect(lambda: self._show_count("alerts"))
+
+    def _come_forward(self) -> None:
+        self.setWindowState(self.windowState() & ~Qt.WindowState.WindowMinimized)
+        self.show()
+        self.raise_()
+        self.activateWindow()
 
     def show_object(self, cls: str, ref: str, tab: str = "") -> None:
         """Choose an object and show it, on one of its tabs if asked."""

@@ -44,6 +44,11 @@ _TITLES: Final[Mapping[str, str]] = {
     "VM_UNINSTALLED": "The VM was deleted",
     "SR_MERGE_BLOCKED": "Chains of the storage cannot be merged",
     "VDI_CHAIN_TOO_DEEP": "A disk's chain is nearly as long as it may be",
+    "VMSS_SNAPSHOT_SUCCEEDED": "A schedule took its snapshots",
+    "VMSS_SNAPSHOT_FAILED": "A schedule could not take all its snapshots",
+    "VMSS_SNAPSHOT_MISSED_EVENT": "Runs of a schedule were missed",
+    "VMSS_VM_UNPROTECTED": "The VM is not protected as its schedule promises",
+    "VMSS_VM_PROTECTED": "The VM is protected again",
     "ALARM": "Alarm",
 }
 _CLASSES: Final = ("VM", "SR", "VDI", "VBD", "VIF", "PIF", "PBD", "VMSS", "HA")

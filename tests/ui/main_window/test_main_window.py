@@ -149,7 +149,7 @@ def test_commands_follow_the_tree(window: MainWindow, workspace: Workspace) -> N
 
 
 def test_menus_have_only_commands_that_exist(window: MainWindow, workspace: Workspace) -> None:
-    assert menus.titles(window.menuBar()) == ["File", "View", "VM", "Storage", "Templates", "Help"]
+    assert menus.titles(window.menuBar()) == ["File", "View", "Pool", "VM", "Storage", "Templates", "Help"]
     there = set(workspace.commands.ids())
     for menu_action in window.menuBar().actions():
         menu = menu_action.menu()

@@ -18,7 +18,7 @@ from app.api import VM, Failure, Ref, VMCalls, VMOperation, VMPowerState
 from app.api.failure import invalid_value
 from app.api.types import new_uuid
 from app.ops.base_copies import keep_base_copies
-from app.ops.context import Context, Operations
+from app.ops.context import Context, Operations, no_space
 from app.ops.disks import disks
 from app.ops.locking import Claim, operation
 from app.ops.quiesce import crash_consistent
@@ -88,8 +88,7 @@ async def _holding(context: Context, claims: Sequence[Claim], vms: Sequence[str]
 
 async def take_group(context: Context, vms: Sequence[Ref[VM]], name: str) -> list[Ref[VM]]:
     """Take the snapshots; the caller holds the VMs. :raise Failure: there is none, and all VMs go on as they were."""
-    for vm in vms:
-        (await readiness(context, vm, VMOperation.snapshot, claimed=True)).require()
+    await _require_ready(context, vms)
     group = new_uuid()
     members = [_plan(context, vm, name, group) for vm in vms]
     facts: Plan = {"vms": list(vms), "members": members}
@@ -113,6 +112,18 @@ async def take_group(context: Context, vms: Sequence[Ref[VM]], name: str) -> lis
         if picture is not None:
             keep_screenshot(context, snapshot, picture)
     return snapshots
+
+
+async def _require_ready(context: Context, vms: Sequence[Ref[VM]]) -> None:
+    """:raise Failure: it is not safe for one of them, or there is not enough space for all."""
+    needed, free = 0, []
+    for vm in vms:
+        found = await readiness(context, vm, VMOperation.snapshot, claimed=True)
+        found.require()
+        needed += found.space.needed
+        free += [found.space.free] if found.space.free >= 0 else []
+    if free and needed > min(free):
+        raise no_space(f"{needed >> 20} MiB are needed for all and {min(free) >> 20} MiB are free.")
 
 
 def _plan(context: Context, vm: Ref[VM], name: str, group: str) -> Plan:
@@ -167,8 +178,11 @@ async def recover(context: Context, entry: Entry) -> None:
     if entry.ended:
         return  # each of its VMs asks, and what the first saw to may be long past
     members: list[Plan] = list(entry.facts["members"])  # type: ignore[arg-type]
-    for member in members:
-        await _let_run(context, member)
+    # All of them, also if one does not answer.
+    outcomes = await asyncio.gather(*(_let_run(context, member) for member in members), return_exceptions=True)
+    for outcome in outcomes:
+        if outcome is not None:
+            raise outcome
     if _is_recorded(context, members) or await _all_switched(context, members):
         commit(context, members)
         await asyncio.gather(*(start_freezing(context, member) for member in members))

@@ -112,11 +112,15 @@ def consistency(snapshot: VM, facts: ChainFacts) -> tuple[str, str]:
 
 def pause(snapshot: VM) -> tuple[str, str]:
     """How long the guest stood still, or only its disks, and what that means; empty where nobody measured."""
-    stall = figures_of(snapshot).stall
+    figures = figures_of(snapshot)
+    stall = figures.stall
     if stall < 0:
         return "", ""
     if has_memory(snapshot):
         return duration(stall / 1000), "No processor of the guest ran for this long."
+    if figures.group:
+        words = "The guest stood still for this long, so that the whole group is of one instant."
+        return f"at most {duration(stall / 1000)}", words
     return f"at most {duration(stall / 1000)}", "The guest ran on; what it wrote to its disks waited for this long."
 
 

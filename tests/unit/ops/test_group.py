@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from app.api import VDI, VM, Failure, Ref, VMCalls, VMPowerState
+from app.api import VDI, VM, Failure, Ref, VMCalls, VMOperation, VMPowerState
 from app.hypervisor.driver import DiskSwitch, DriverError, TogetherFacts
 from app.ops import vm_power, vm_revert
 from app.ops.vm_group import GROUP_KEY, SPREAD_KEY
+from app.storage.file_repository import FileRepository, SpaceUsage
 from tests.engine.vm.guests import assert_tidy
 from tests.support.engine import Bench, open_bench
 from tests.unit.ops.test_interruptions import Fragile, active, failing_writes
@@ -21,6 +22,12 @@ class Driver(Fragile):
 
     switch_only = -1
     answer = True
+    unreachable = ""
+
+    async def unpause(self, uuid: str) -> None:
+        if uuid == self.unreachable:
+            raise DriverError("QEMU did not answer.", cause="timeout")
+        await super().unpause(uuid)
 
     async def switch_together(self, switches: Mapping[str, Sequence[DiskSwitch]]) -> TogetherFacts:
         if self.switch_only >= 0:
@@ -157,6 +164,31 @@ async def test_none_is_prepared_when_one_is_not_ready(bench: Bench) -> None:
     missing.with_suffix(".away").rename(missing)
     await bench.session.call("VM.add_to_blocked_operations", vms[1], "snapshot", "not now")
     assert (await refused(bench, vms)).description() == ["OPERATION_BLOCKED", vms[1], "not now"]
+    assert_tidy(bench)
+
+
+async def test_space_for_all_is_looked_at(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    vms = await three(bench)
+    each = int((await bench.session.VM.get_snapshot_readiness(vms[0], VMOperation.snapshot))["space-needed"])
+    usage = SpaceUsage(100 << 30, 0, 3 * each - 1)
+    monkeypatch.setattr(FileRepository, "usage", lambda self: usage)
+    failure = await refused(bench, vms)
+    assert failure.code == "SR_BACKEND_FAILURE_44" and "for all" in failure.params[2]
+    assert len(await bench.session.VM.snapshot_group(vms[:2], "fits")) == 2
+
+
+async def test_a_guest_that_does_not_answer_keeps_no_other_from_running(bench: Bench, driver: Driver) -> None:
+    """The engine dies while all stand still; when the next opens, one QEMU is beyond reach."""
+    vms = await three(bench)
+    first, second = sorted(bench.vm(vm).uuid for vm in vms[:2])
+    driver.switch_only, driver.unreachable = 2, first
+    await refused(bench, vms)
+    assert (driver.state(first), driver.state(second)) == ("paused", "running")
+    assert set(bench.engine.context.unsettled) == set(vms)
+    driver.switch_only, driver.unreachable = -1, ""
+    await bench.session.VM.snapshot(vms[2], "later")
+    assert (driver.state(first), driver.state(second)) == ("running", "running")
+    assert [len(bench.vm(vm).snapshots) for vm in vms] == [1, 1, 2]
     assert_tidy(bench)
 
 

@@ -7,7 +7,7 @@ deleted only after the new one of the same VM is there, and only if it still is 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -48,6 +48,7 @@ class Planned(msgspec.Struct, frozen=True):
     name: str
     skip: str
     deletes: tuple[str, ...]
+    delete_uuids: tuple[str, ...] = ()
 
 
 class Result(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -75,7 +76,7 @@ def pack(value: Planned | Result) -> str:
 
 def claim(context: Context, run: Run, trigger: str, missed: int = 0) -> Ref[VMSSRun]:
     """Write down that the slot is taken and what will be done. Durable when it returns."""
-    plan = {context.store.get(VM, visit.vm).uuid: pack(_planned(visit)) for visit in run.visits}
+    plan = {context.store.get(VM, visit.vm).uuid: pack(_planned(context, visit)) for visit in run.visits}
     manual = trigger == "manual"
     with context.store.transaction() as tx:
         line = tx.create(
@@ -134,8 +135,9 @@ def forget_future(context: Context, ref: str) -> datetime:
     return now
 
 
-def _planned(visit: Visit) -> Planned:
-    return Planned(visit.vm, visit.vm_name, visit.snapshot_name, visit.skip, visit.deletes)
+def _planned(context: Context, visit: Visit) -> Planned:
+    uuids = tuple(context.store.get(VM, ref).uuid for ref in visit.deletes)
+    return Planned(visit.vm, visit.vm_name, visit.snapshot_name, visit.skip, visit.deletes, uuids)
 
 
 def _trim(context: Context, tx: Transaction, ref: str) -> None:
@@ -168,7 +170,7 @@ class Runner:
         vmss = self._context.store.get(VMSS, self._context.store.get(VMSSRun, line).VMSS)
         await asyncio.gather(*(self._visit(line, vmss, kind, visit) for visit in visits))
         crash_points.reach("schedule.visited")
-        if _without_result(self._context, self._context.store.get(VMSSRun, line)):
+        if _without_result(self._context.store.get(VMSSRun, line)):
             return VMSSRunStatus.running
         return finish(self._context, line)
 
@@ -192,7 +194,7 @@ class Runner:
                 record(self._context, line, visit.vm, result)
                 return
             crash_points.reach("schedule.snapshot_taken")
-            deleted, kept = await self._let_go(vmss, visit.deletes)
+            deleted, kept = await self._let_go(vmss, self._going(line, visit))
             uuid = self._context.store.get(VM, snapshot).uuid
             seconds = asyncio.get_running_loop().time() - began
             done = Result(
@@ -200,22 +202,33 @@ class Runner:
             )
             record(self._context, line, visit.vm, done)
 
+    def _going(self, line: Ref[VMSSRun], visit: Visit) -> dict[str, str]:
+        """The snapshots that the plan lets go of for this VM: reference and uuid, gone ones too."""
+        for text in self._context.store.get(VMSSRun, line).plan.values():
+            planned = msgspec.json.decode(text, type=Planned)
+            if planned.vm == visit.vm:
+                return dict(zip(planned.deletes, planned.delete_uuids, strict=True))
+        return {}
+
     async def _snapshot(self, line: Ref[VMSSRun], vmss: VMSS, kind: Kind, visit: Visit) -> Ref[VM]:
         context, vm = self._context, Ref[VM](visit.vm)
+        made = made_by_run(context, context.store.get(VMSSRun, line).uuid).get(vm)
+        if made is not None:  # before a kill: it only has to be recorded
+            return made
         handle = self._tasks.make(f"Async.VM.{kind}", f"Schedule {vmss.name_label}")
         handle.marks = {SCHEDULE_KEY: vmss.uuid, RUN_KEY: context.store.get(VMSSRun, line).uuid}
         take = self._implementation(f"VM.{kind}")
         return Ref(await self._tasks.run(handle, lambda: take(vm, visit.snapshot_name)))
 
-    async def _let_go(self, vmss: VMSS, refs: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    async def _let_go(self, vmss: VMSS, going: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
         """Delete what the plan named, each only if it is still a snapshot of this schedule and nobody locked it."""
         deleted: list[str] = []
         kept: dict[str, str] = {}
-        for ref in refs:
+        for ref, uuid in going.items():
             known = self._context.store.find(VM, ref)
             if known is None:
-                continue
-            if not is_made_by(known, vmss.uuid):
+                deleted.append(uuid)
+            elif not is_made_by(known, vmss.uuid):
                 kept[known.uuid] = "It is not this schedule's any more."
             elif is_locked(known, self._context.now()):
                 kept[known.uuid] = "It was locked meanwhile."
@@ -297,29 +310,32 @@ def unfinished(context: Context) -> list[tuple[Ref[VMSSRun], list[Visit]]]:
     for line, run in list(context.store.all(VMSSRun).items()):
         if run.status is not VMSSRunStatus.running:
             continue
-        goes_on = run.VMSS in context.store.all(VMSS) and context.now() - run.started < GOES_ON_FOR
-        waiting = []
-        for planned, snapshot in _without_result(context, run):
-            if goes_on and snapshot is None:
-                waiting.append(Visit(planned.vm, planned.vm_name, planned.name, planned.skip, planned.deletes))
-            else:
+        waiting = _without_result(run)
+        if run.VMSS not in context.store.all(VMSS) or context.now() - run.started > GOES_ON_FOR:
+            made = made_by_run(context, run.uuid)
+            for planned in waiting:
+                snapshot = context.store.find(VM, made.get(planned.vm, ""))
                 record(context, line, planned.vm, _outcome_after_kill(planned, snapshot))
+            waiting = []
         if waiting:
-            left.append((line, waiting))
+            left.append((line, [Visit(p.vm, p.vm_name, p.name, p.skip, p.deletes) for p in waiting]))
         else:
             finish(context, line)
     return left
 
 
-def _without_result(context: Context, run: VMSSRun) -> list[tuple[Planned, VM | None]]:
-    """What of a run's plan has no result, each with the snapshot that it made nevertheless."""
-    made = {
-        vm.snapshot_of: vm
-        for vm in context.store.all(VM).values()
-        if vm.is_vmss_snapshot and vm.other_config.get(RUN_KEY) == run.uuid
+def made_by_run(context: Context, uuid: str) -> dict[str, Ref[VM]]:
+    """By VM the snapshots that the run with this uuid has made."""
+    return {
+        vm.snapshot_of: ref
+        for ref, vm in context.store.all(VM).items()
+        if vm.is_vmss_snapshot and vm.other_config.get(RUN_KEY) == uuid
     }
-    plans = (msgspec.json.decode(text, type=Planned) for uuid, text in run.plan.items() if uuid not in run.results)
-    return [(planned, made.get(Ref(planned.vm))) for planned in plans]
+
+
+def _without_result(run: VMSSRun) -> list[Planned]:
+    """What of a run's plan has no result."""
+    return [msgspec.json.decode(text, type=Planned) for uuid, text in run.plan.items() if uuid not in run.results]
 
 
 def _outcome_after_kill(planned: Planned, snapshot: VM | None) -> Result:

@@ -7,7 +7,17 @@ from typing import Final
 
 from app.api import VDI, Failure
 from app.log import get
-from app.ops import merge_run, quiesce, vm_checkpoint, vm_clone, vm_destroy, vm_group, vm_power, vm_revert, vm_snapshot
+from app.ops import (
+    merge_settle,
+    quiesce,
+    vm_checkpoint,
+    vm_clone,
+    vm_destroy,
+    vm_group,
+    vm_power,
+    vm_revert,
+    vm_snapshot,
+)
 from app.ops.context import Context, Recovery
 from app.ops.images import DISCARD, discard_unheld
 from app.storage.errors import StorageError
@@ -30,7 +40,7 @@ RECOVERIES: Final[Mapping[str, Recovery]] = {
     vm_clone.CLONE: vm_clone.recover,
     vm_power.SUSPEND: vm_power.recover_suspend,
     vm_destroy.FORGET: vm_destroy.forget,
-    merge_run.MERGE: merge_run.recover,
+    merge_settle.MERGE: merge_settle.recover_at_start,
     DISCARD: _discard,
 }
 

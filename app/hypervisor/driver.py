@@ -22,6 +22,7 @@ from app.hypervisor.facts import (
     SwitchFacts,
     TogetherFacts,
 )
+from app.hypervisor.merge_driver import JobFacts, MergeDriver, MergeOrder
 
 __all__ = [
     "AgentFacts",
@@ -43,6 +44,8 @@ __all__ = [
     "GuestSpec",
     "GuestState",
     "Interface",
+    "JobFacts",
+    "MergeOrder",
     "NicSpec",
     "Progress",
     "SaveMethod",
@@ -198,7 +201,7 @@ class GuestEvent:
 EventSink = Callable[[GuestEvent], None]
 
 
-class Driver(Protocol):
+class Driver(MergeDriver, Protocol):
     """One hypervisor and its guests. All methods belong to the event loop `open` was called in.
 
     Every coroutine may raise DriverError. Commands about a guest that has no process raise it with cause "state"

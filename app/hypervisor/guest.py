@@ -57,6 +57,7 @@ class Guest:
 
     :ivar lock: held by commands that must not meet each other (disks, memory, media).
     :ivar screen_lock: held while the one file for pictures is in use.
+    :ivar jobs: set when QEMU tells that a block job changed its state.
     :ivar migration: set when QEMU tells that a transfer of memory changed its status, or that the guest runs.
     :ivar stood_since: when we last heard that the virtual CPUs stand still, on the monotonic clock.
     :ivar saves_in_background: whether QEMU can write memory while the guest runs; None until it was asked.
@@ -74,6 +75,7 @@ class Guest:
         self.lock = asyncio.Lock()
         self.screen_lock = asyncio.Lock()
         self.migration = asyncio.Event()
+        self.jobs = asyncio.Event()
         self.stood_since = 0.0
         self.saves_in_background: bool | None = None
         self.images: dict[str, ActiveImage] = {}
@@ -247,6 +249,8 @@ class Guest:
             self._io_error = f"{self._device(data)}: {data.get('reason', 'input/output error')}"
         elif name == "MIGRATION":
             self.migration.set()
+        elif name == "JOB_STATUS_CHANGE":
+            self.jobs.set()
         elif name == "VSERPORT_CHANGE" and data.get("id") == AGENT_PORT:
             self._agent_is(bool(data.get("open")))
         elif name == "GUEST_PANICKED":

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from app.hypervisor import agent_commands, checkpoint, disks, memory, together
+from app.hypervisor import agent_commands, checkpoint, disks, memory, merges, together
 from app.hypervisor.attach import attach
 from app.hypervisor.driver import (
     AgentFacts,
@@ -20,6 +20,8 @@ from app.hypervisor.driver import (
     FreezeFacts,
     GuestSpec,
     GuestState,
+    JobFacts,
+    MergeOrder,
     Progress,
     SavedFacts,
     SaveMethod,
@@ -202,6 +204,36 @@ class QemuDriver:
         guest = self._guest(uuid)
         async with guest.lock:
             await disks.change_medium(guest, device, iso)
+
+    # ------------------------------------------------------------------ merges
+
+    async def start_merge(self, uuid: str, order: MergeOrder) -> None:
+        guest = self._guest(uuid)
+        async with guest.lock:
+            await merges.start(guest, order)
+
+    async def merge_facts(self, uuid: str, job: str) -> JobFacts:
+        return await merges.facts(self._guest(uuid), job)
+
+    async def wait_merge(self, uuid: str, job: str, progress: Callable[[float], None]) -> JobFacts:
+        return await merges.wait(self._guest(uuid), job, progress)
+
+    async def flush_image(self, uuid: str, device: str, image: Path) -> None:
+        await merges.flush(self._guest(uuid), device, image)
+
+    async def finish_merge(self, uuid: str, job: str) -> None:
+        guest = self._guest(uuid)
+        async with guest.lock:
+            await merges.finish(guest, job)
+
+    async def cancel_merge(self, uuid: str, job: str) -> None:
+        await merges.cancel(self._guest(uuid), job)
+
+    async def chain(self, uuid: str, device: str) -> list[Path]:
+        return [path for _, path in await merges.chain(self._guest(uuid), device)]
+
+    async def drop_image(self, uuid: str, image: Path) -> None:
+        await merges.drop(self._guest(uuid), image)
 
     # ------------------------------------------------------------------- agent
 

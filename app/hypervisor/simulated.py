@@ -28,6 +28,8 @@ from app.hypervisor.driver import (
     GuestEvent,
     GuestSpec,
     GuestState,
+    JobFacts,
+    MergeOrder,
     Progress,
     SavedFacts,
     SaveMethod,
@@ -218,6 +220,33 @@ class SimulatedDriver:
             guest.disks[device] = iso
         else:
             raise DriverError(f"{iso} is missing.", cause="qmp")
+
+    async def start_merge(self, uuid: str, order: MergeOrder) -> None:
+        self._guest(uuid)
+        raise DriverError("A simulated guest merges no images.", cause="unsupported")
+
+    async def merge_facts(self, uuid: str, job: str) -> JobFacts:
+        self._guest(uuid)
+        return JobFacts("absent")
+
+    async def wait_merge(self, uuid: str, job: str, progress: Progress) -> JobFacts:
+        return await self.merge_facts(uuid, job)
+
+    async def flush_image(self, uuid: str, device: str, image: Path) -> None:
+        self._guest(uuid)
+
+    async def finish_merge(self, uuid: str, job: str) -> None:
+        self._guest(uuid)
+
+    async def cancel_merge(self, uuid: str, job: str) -> None:
+        self._guest(uuid)
+
+    async def chain(self, uuid: str, device: str) -> list[Path]:
+        """The active image alone."""
+        return [self._guest(uuid).disks[device]]
+
+    async def drop_image(self, uuid: str, image: Path) -> None:
+        self._guest(uuid)
 
     async def screenshot(self, uuid: str) -> bytes:
         """A plain field in a colour of the guest's own, darker while it does not run."""

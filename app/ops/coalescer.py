@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from app.api import SR, VM, Failure, Ref, SRCalls, Task
@@ -18,10 +18,12 @@ from app.api.types import StringMap
 from app.log import get
 from app.ops.coalesce import Merge
 from app.ops.context import Context, Operations
-from app.ops.merge_run import GaveWay, Waits, run, shown, survey, vm_of
+from app.ops.merge_run import GaveWay, Waits, follow, run, shown
+from app.ops.merge_survey import survey, vm_of
 from app.ops.merging import Running, words
 from app.ops.task import current
 from app.storage.file_repository import FileRepository
+from app.storage.journal import Entry
 
 log = get(__name__)
 
@@ -46,7 +48,10 @@ class Coalescer:
         self._closed = False
 
     def start(self) -> None:
-        """Begin to merge in the background."""
+        """Begin to merge in the background, and follow what guests went on with."""
+        left, self._context.merging.left = self._context.merging.left, []
+        for entry in left:
+            self._adopt(entry)
         if self._delay is not None:
             self._context.store.on_change(self._changed.set)
             self._changed.set()
@@ -56,6 +61,7 @@ class Coalescer:
         """Stop, and begin nothing more."""
         self._closed = True
         for running in list(self._context.merging.running):
+            running.leave = True
             running.give_way.set()
             await running.stopped.wait()
 
@@ -99,32 +105,51 @@ class Coalescer:
     async def _merge(self, merge: Merge) -> None:
         """Do one merge as a task and wait for its end. :raise Failure: why it did not happen."""
         async with self._turn:
-            if self._closed or self._context.start_task is None:
-                raise task_cancelled("")
             running = Running(merge.sr, merge.vdi, merge.images, merge.vms)
-            outcome: asyncio.Future[Failure | None] = asyncio.get_running_loop().create_future()
-            self._context.merging.running.add(running)
-            self._context.start_task(
-                TASK,
-                lambda: self._work_on(merge, running, outcome),
-                description=self._title(merge),
-                other_config={"vm": vm_of(self._context, merge), "vdi": merge.vdi, "sr": merge.sr},
-            )
-            try:
-                failure = await asyncio.shield(outcome)
-            except asyncio.CancelledError:
-                running.give_way.set()
-                await running.stopped.wait()
-                raise
-            if failure is not None:
-                raise failure
+            await self._as_task(running, lambda: run(self._context, merge, running))
 
-    async def _work_on(self, merge: Merge, running: Running, outcome: asyncio.Future[Failure | None]) -> None:
+    def _adopt(self, entry: Entry) -> None:
+        """Follow a merge that its guest went on with while there was no engine."""
+        sr, vdi = str(entry.facts["sr"]), str(entry.facts["base_vdi"])
+        running = Running(sr, vdi, frozenset(words(entry, "images")), frozenset(words(entry, "vms")))
+        self._context.merging.running.add(running)
+
+        async def work() -> None:
+            with contextlib.suppress(Failure):
+                await self._as_task(running, lambda: follow(self._context, entry, running))
+
+        self._context.in_background(asyncio.ensure_future(work()))
+
+    async def _as_task(self, running: Running, work: Callable[[], Awaitable[None]]) -> None:
+        if self._closed or self._context.start_task is None:
+            raise task_cancelled("")
+        outcome: asyncio.Future[Failure | None] = asyncio.get_running_loop().create_future()
+        self._context.merging.running.add(running)
+        vm = vm_of(self._context, running.vms)
+        record = self._context.store.find(VM, vm)
+        self._context.start_task(
+            TASK,
+            lambda: self._work_on(running, work, outcome),
+            description=f"Merging disk images of “{record.name_label}”" if record else "Merging disk images",
+            other_config={"vm": vm, "vdi": running.vdi, "sr": running.sr},
+        )
+        try:
+            failure = await asyncio.shield(outcome)
+        except asyncio.CancelledError:
+            running.give_way.set()
+            await running.stopped.wait()
+            raise
+        if failure is not None:
+            raise failure
+
+    async def _work_on(
+        self, running: Running, work: Callable[[], Awaitable[None]], outcome: asyncio.Future[Failure | None]
+    ) -> None:
         running.task = current().ref
         failure: Failure | None = None
         try:
-            with shown(self._context, merge, running.task):
-                await self._run(merge, running)
+            with shown(self._context, running.vdi, running.task):
+                await self._noting(running, work)
         except BaseException as error:
             failure = error if isinstance(error, Failure) else internal_error(str(error))
             raise
@@ -133,31 +158,28 @@ class Coalescer:
             running.stopped.set()
             outcome.set_result(failure)
 
-    async def _run(self, merge: Merge, running: Running) -> None:
+    async def _noting(self, running: Running, work: Callable[[], Awaitable[None]]) -> None:
+        """Do the work, and remember why it did not happen and when to try again."""
         try:
-            await run(self._context, merge, running)
+            await work()
         except GaveWay:
-            self._postpone(merge, GAVE_WAY, self._delay or 0)
+            self._postpone(running.vdi, GAVE_WAY, self._delay or 0)
             raise task_cancelled(running.task) from None
         except Waits as reason:
-            self._postpone(merge, str(reason), RETRY_SECONDS)
+            self._postpone(running.vdi, str(reason), RETRY_SECONDS)
             raise task_cancelled(running.task) from None
         except Failure as failure:
             cancelled = failure.code == "TASK_CANCELLED"
-            self._postpone(merge, "It was cancelled." if cancelled else _sentence(failure), RETRY_SECONDS)
+            self._postpone(running.vdi, "It was cancelled." if cancelled else _sentence(failure), RETRY_SECONDS)
             if cancelled:
-                self._not_before[merge.vdi] = float("inf")
+                self._not_before[running.vdi] = float("inf")
             raise
-        self._reasons.pop(merge.vdi, None)
-        self._not_before.pop(merge.vdi, None)
+        self._reasons.pop(running.vdi, None)
+        self._not_before.pop(running.vdi, None)
 
-    def _postpone(self, merge: Merge, reason: str, seconds: float) -> None:
-        self._reasons[merge.vdi] = reason
-        self._not_before[merge.vdi] = asyncio.get_running_loop().time() + seconds
-
-    def _title(self, merge: Merge) -> str:
-        vm = self._context.store.find(VM, vm_of(self._context, merge))
-        return f"Merging disk images of “{vm.name_label}”" if vm is not None else "Merging disk images"
+    def _postpone(self, vdi: str, reason: str, seconds: float) -> None:
+        self._reasons[vdi] = reason
+        self._not_before[vdi] = asyncio.get_running_loop().time() + seconds
 
     async def coalesce(self, sr: str) -> None:
         """Merge all that can be in a repository. :raise Failure: that of the last merge that could not be done."""
@@ -186,7 +208,7 @@ class Coalescer:
         return {merge.vdi: self._state(merge, running.get(merge.vdi)) for merge in await survey(self._context, sr)}
 
     def _state(self, merge: Merge, running: Running | None) -> StringMap:
-        about = {"vm": vm_of(self._context, merge), "size": str(merge.size)}
+        about = {"vm": vm_of(self._context, merge.vms), "size": str(merge.size)}
         if running is not None:
             task = self._context.store.find(Task, running.task)
             progress = f"{task.progress:.2f}" if task is not None else "0.00"
@@ -198,7 +220,8 @@ class Coalescer:
 
 
 def _sentence(failure: Failure) -> str:
-    return ": ".join(str(part) for part in failure.params[:2]) or failure.code
+    said = [part for part in failure.params if part and " " in part]
+    return ": ".join(said[:2]) or failure.code
 
 
 class CoalesceOps(Operations, SRCalls):

@@ -1,42 +1,47 @@
 """One merge of a hidden image with its only child, from the first journal entry to the freed file.
 
-Order: journal with the old parents, copy, prove that the copy is on the disk, journal "switched", let the headers above
-name the file that stays, one store transaction, free the other file, journal end. Until "switched" a recovery puts the
-old parents back, which is right whatever was copied; after it, it goes on. Nothing is freed before.
+Order: journal with the old parents, copy, prove that the copy is on the disk, let the headers above name the file that
+stays, journal "switched", one store transaction, free the other file, journal end. A kill before "switched" is undone:
+the old parents are put back, which is right whatever was copied. After it the rest is done. Nothing is freed before.
+
+With a guest its QEMU copies, and changes the header of the image above: but only when told to, which is after the flush
+and the proof. Without one qemu-img copies, and the headers come after "switched".
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
+import secrets
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
 
 from app import crash_points
-from app.api import NULL, SR, VBD, VDI, VM, Failure, VDIOperation, VMPowerState
-from app.api.types import is_null
+from app.api import SR, VDI, VDIOperation
+from app.hypervisor.driver import DriverError, MergeOrder
 from app.log import get
-from app.ops.coalesce import Disk, Holder, Merge, choose, is_kind, plan
+from app.ops.coalesce import Merge, choose, is_kind
 from app.ops.context import Context
-from app.ops.locking import refresh_vdi
+from app.ops.merge_settle import MERGE, SWITCHED, Plan, complete, goes, recover, settle_files, stays
+from app.ops.merge_survey import survey
 from app.ops.merging import Running
-from app.ops.storage_ops import update_space
 from app.ops.task import current
 from app.ops.translate import failures
 from app.storage import allocation, merging
+from app.storage.errors import StorageError
+from app.storage.file_repository import FileRepository
 from app.storage.journal import Entry
-from app.store import Transaction
 
 log = get(__name__)
 T = TypeVar("T")
 
-MERGE: Final = "merge"
-SWITCHED: Final = "switched"
 SPEED_KEY: Final = "stillframe.merge-speed"
-"""In an SR's other_config: bytes a second that a merge may copy; 0 or absent: as fast as it goes."""
+"""In an SR's other_config: bytes a second that a merge may copy; 0 is as fast as it goes."""
+SPEED_BESIDE_A_GUEST: Final = 256 << 20
+"""Without that key, while the VM runs. Without a guest nobody is kept waiting, so there is no limit."""
 _HEADROOM: Final = 4 << 20
-_WITH_GUEST: Final = (VMPowerState.Running, VMPowerState.Paused)
+_COPIED: Final = 0.95
 
 
 class GaveWay(Exception):
@@ -45,36 +50,6 @@ class GaveWay(Exception):
 
 class Waits(Exception):
     """The merge had better wait; the text says for what."""
-
-
-async def survey(context: Context, sr: str) -> list[Merge]:
-    """The merges that are due in a repository. :raise Failure: it cannot be read, or holds no images."""
-    files = context.files(sr)
-    with failures():
-        children = await asyncio.to_thread(files.children_map)
-    return plan(sr, children, _disks(context, sr), context.merging.read_in(sr))
-
-
-def _disks(context: Context, sr: str) -> list[Disk]:
-    return [
-        Disk(ref, vdi.location, not vdi.managed, vdi.physical_utilisation, tuple(_holders(context, vdi)))
-        for ref, vdi in context.store.all(VDI).items()
-        if sr == vdi.SR
-    ]
-
-
-def _holders(context: Context, vdi: VDI) -> list[Holder]:
-    found = []
-    for ref in vdi.VBDs:
-        vbd = context.store.find(VBD, ref)
-        vm = None if vbd is None else context.store.find(VM, vbd.VM)
-        if vbd is None or vm is None:
-            continue
-        with_guest = vm.power_state in _WITH_GUEST or context.driver.state(vm.uuid) != "absent"
-        alive = with_guest and not vm.is_a_snapshot
-        opened = (vm.uuid, f"disk{vbd.userdevice}") if alive else ("", "")
-        found.append(Holder(vm.snapshot_of if vm.is_a_snapshot else vbd.VM, *opened))
-    return found
 
 
 async def run(context: Context, merge: Merge, running: Running) -> None:
@@ -86,21 +61,41 @@ async def run(context: Context, merge: Merge, running: Running) -> None:
     """
     async with _alone(context, running):
         entry = await _begin(context, await _again(context, merge, running))
-    facts = entry.facts
+        if entry.facts["guest"]:
+            await _or_recover(context, entry, running, _start_job(context, entry.facts))
+    await follow(context, entry, running)
+
+
+async def follow(context: Context, entry: Entry, running: Running) -> None:
+    """A merge from its copying on: one just begun, or one whose copying outlived an engine. As `run`."""
+    await _or_recover(context, entry, running, _follow(context, entry, running))
+
+
+async def _or_recover(context: Context, entry: Entry, running: Running, work: Coroutine[Any, Any, None]) -> None:
     try:
-        with failures():
-            await _unless_disturbed(running, _copy(context, facts))
-        crash_points.reach("merge.copied")
-        async with _alone(context, running):
-            current().point_of_no_return()
-            with failures():
-                entry.record(SWITCHED)
-            crash_points.reach("merge.switched")
-            await _complete(context, facts)
-            entry.end()
+        await work
     except BaseException:
-        await recover(context, entry)
+        # A job that goes on without us is followed again by the engine that opens next.
+        if not (running.leave and entry.facts["guest"] and entry.phase != SWITCHED):
+            await recover(context, entry)
         raise
+
+
+async def _follow(context: Context, entry: Entry, running: Running) -> None:
+    plan: Plan = entry.facts
+    with failures(str(plan["guest"])):
+        copying = _wait_for_job(context, plan) if plan["guest"] else _copy(context, plan)
+        await _unless_disturbed(running, copying)
+    crash_points.reach("merge.copied")
+    async with _alone(context, running):
+        current().point_of_no_return()
+        with failures(str(plan["guest"])):
+            if plan["guest"]:
+                await _finish_job(context, plan)
+            entry.record(SWITCHED)
+        crash_points.reach("merge.switched")
+        await complete(context, plan)
+        entry.end()
 
 
 @asynccontextmanager
@@ -131,6 +126,9 @@ async def _unless_disturbed(running: Running, work: Coroutine[Any, Any, T]) -> T
         doing.cancel()
 
 
+# Beginning
+
+
 async def _again(context: Context, merge: Merge, running: Running) -> Merge:
     """The same merge as things are now that nobody else can change them."""
     found = next((m for m in await survey(context, merge.sr) if m.vdi == merge.vdi), None)
@@ -151,12 +149,25 @@ async def _begin(context: Context, merge: Merge) -> Entry:
         if not is_kind(kind):
             raise Waits(kind)
         files.require_free((down if kind == "commit" else up) + _HEADROOM)
-        entry = context.journal.begin(MERGE, **_facts(context, merge, kind))
+        overlay = await _overlay(context, merge) if kind == "commit" else ""
+        entry = context.journal.begin(MERGE, **_plan(files, merge, kind, overlay))
     crash_points.reach("merge.journaled")
     return entry
 
 
-def _facts(context: Context, merge: Merge, kind: str) -> dict[str, Any]:
+async def _overlay(context: Context, merge: Merge) -> str:
+    """The image on the child that the guest has open; its QEMU changes that header. "" without a guest."""
+    if merge.guest is None:
+        return ""
+    files = context.files(merge.sr)
+    chain = await context.driver.chain(merge.guest.uuid, merge.guest.device)
+    found = next((image for image in merge.grandchildren if files.image_path(image) in chain), None)
+    if found is None:
+        raise Waits("The guest does not use the images that its record names.")
+    return found
+
+
+def _plan(files: FileRepository, merge: Merge, kind: str, overlay: str) -> dict[str, Any]:
     """Everything that a recovery needs to complete or undo the merge, as JSON."""
     return {
         "kind": kind,
@@ -168,122 +179,81 @@ def _facts(context: Context, merge: Merge, kind: str) -> dict[str, Any]:
         "child": merge.child,
         "parent": merge.parent,
         "grandchildren": list(merge.grandchildren),
-        "frozen": context.files(merge.sr).is_frozen(merge.child),
+        "frozen": files.is_frozen(merge.child),
+        "overlay": overlay,
+        "overlay_frozen": bool(overlay) and files.is_frozen(overlay),
+        "guest": merge.guest.uuid if merge.guest is not None else "",
+        "device": merge.guest.device if merge.guest is not None else "",
+        "job": f"merge-{secrets.token_hex(4)}",
     }
 
 
-async def _copy(context: Context, facts: Mapping[str, Any]) -> None:
-    files, task = context.files(facts["sr"]), current()
-    for image in (facts["base"], facts["child"]):
-        files.thaw(image)
-    speed = _speed(context, facts["sr"])
-    await merging.commit(files, facts["child"], speed=speed, progress=lambda done: task.progress(0.95 * done))
+def _thaw(files: FileRepository, plan: Plan) -> None:
+    for image in (plan["base"], plan["child"], plan["overlay"]):
+        if image and files.is_frozen(image):
+            files.thaw(image)
 
 
-def _speed(context: Context, sr: str) -> int:
+def _speed(context: Context, sr: str, usual: int) -> int:
     text = context.store.get(SR, sr).other_config.get(SPEED_KEY, "")
-    return int(text) if text.isdecimal() else 0
+    return int(text) if text.isdecimal() else usual
 
 
-async def _complete(context: Context, facts: Mapping[str, Any]) -> None:
-    """What is left when the data has moved. Safe to repeat. :raise Failure: not all could be done; repeat it."""
-    files = context.files(facts["sr"])
-    commit = facts["kind"] == "commit"
-    stays, goes = (facts["base"], facts["child"]) if commit else (facts["child"], facts["base"])
-    with failures():
-        for image in facts["grandchildren"] if commit else ():
-            if files.exists(image):
-                await merging.set_parent(files, image, stays)
-        crash_points.reach("merge.parents_set")
-        if facts["frozen"]:
-            files.freeze(stays)
-    record(context, facts)
-    crash_points.reach("merge.recorded")
-    with failures():
-        await asyncio.to_thread(files.discard, [goes])
-    update_space(context, facts["sr"])
+# Without a guest
 
 
-def record(context: Context, facts: Mapping[str, Any]) -> None:
-    """Record the merge in one transaction: the base's record goes, the child's disk is where its data is now.
-
-    Does nothing if that was done already.
-    """
-    base = context.store.find(VDI, facts["base_vdi"])
-    if base is None or base.managed or base.location != facts["base"]:
-        return
-    with context.store.transaction() as tx:
-        moved = [ref for ref, vdi in _images(context, facts["sr"]).items() if vdi.location == facts["child"]]
-        tx.delete(VDI, facts["base_vdi"])
-        for ref in moved:
-            _move(context, tx, ref, facts)
-        if facts["kind"] == "commit":
-            for ref, vdi in _images(context, facts["sr"]).items():
-                if vdi.sm_config.get("vhd-parent") == facts["child"] and ref != facts["base_vdi"]:
-                    tx.update(VDI, ref, sm_config={**vdi.sm_config, "vhd-parent": facts["base"]})
-    for ref in moved:
-        refresh_vdi(context, ref)
+async def _copy(context: Context, plan: Plan) -> None:
+    files, task = context.files(plan["sr"]), current()
+    _thaw(files, plan)
+    speed = _speed(context, plan["sr"], 0)
+    await merging.commit(files, plan["child"], speed=speed, progress=lambda done: task.progress(_COPIED * done))
 
 
-def _images(context: Context, sr: str) -> dict[str, VDI]:
-    return {ref: vdi for ref, vdi in context.store.all(VDI).items() if sr == vdi.SR}
+# In a guest's QEMU
 
 
-def _move(context: Context, tx: Transaction, ref: str, facts: Mapping[str, Any]) -> None:
-    location = facts["base"] if facts["kind"] == "commit" else facts["child"]
-    with failures():
-        size = context.files(facts["sr"]).physical_utilisation(location)
-    sm_config = {key: value for key, value in tx.get(VDI, ref).sm_config.items() if key != "vhd-parent"}
-    if facts["parent"]:
-        sm_config["vhd-parent"] = facts["parent"]
-    tx.update(VDI, ref, location=location, physical_utilisation=size, sm_config=sm_config)
+async def _start_job(context: Context, plan: Plan) -> None:
+    files = context.files(plan["sr"])
+    with failures(plan["guest"]):
+        _thaw(files, plan)
+        order = MergeOrder(
+            job=plan["job"],
+            device=plan["device"],
+            stream=plan["kind"] == "stream",
+            child=files.image_path(plan["child"]),
+            base=files.image_path(plan["base"]),
+            parent=files.image_path(plan["parent"]) if plan["parent"] else None,
+            speed=_speed(context, plan["sr"], SPEED_BESIDE_A_GUEST),
+        )
+        await context.driver.start_merge(plan["guest"], order)
+    crash_points.reach("merge.job_started")
 
 
-async def recover(context: Context, entry: Entry) -> None:
-    """Complete or undo an interrupted merge. Safe to repeat. What cannot be settled yet is kept among the stuck."""
-    stuck = context.merging.stuck
-    try:
-        if not entry.ended:
-            await _settle(context, entry)
-            entry.end()
-        stuck[:] = [other for other in stuck if other is not entry]
-    except Exception as error:
-        known = isinstance(error, Failure)
-        log.error("a merge cannot be settled yet", entry=entry.id, error=str(error), exc_info=not known)
-        if entry not in stuck:
-            stuck.append(entry)
+async def _wait_for_job(context: Context, plan: Plan) -> None:
+    task = current()
+    job = await context.driver.wait_merge(plan["guest"], plan["job"], lambda done: task.progress(_COPIED * done))
+    if "No space left on device" in job.error:
+        raise StorageError.no_space("There is not enough free space for the disk image.", stderr=job.error)
+    if job.state != "ready":
+        raise DriverError(f"QEMU could not merge the images: {job.error or job.state}", cause="qmp", detail=job.error)
 
 
-async def _settle(context: Context, entry: Entry) -> None:
-    facts = entry.facts
-    if entry.phase == SWITCHED:
-        await _complete(context, facts)
-    else:
-        await _undo(context, facts)
-
-
-async def _undo(context: Context, facts: Mapping[str, Any]) -> None:
-    """Put the old parents and modes back. The data that was copied stays where it is: the child shows the same."""
-    files = context.files(str(facts["sr"]))
-    with failures():
-        if not files.exists(str(facts["base"])) or not files.exists(str(facts["child"])):
-            return
-        merging.protect(files, str(facts["base"]))
-        if facts["frozen"]:
-            merging.protect(files, str(facts["child"]))
+async def _finish_job(context: Context, plan: Plan) -> None:
+    """Flush, prove, and only then let QEMU point past the image that goes."""
+    files = context.files(plan["sr"])
+    await context.driver.flush_image(plan["guest"], plan["device"], files.image_path(stays(plan)))
+    await asyncio.to_thread(merging.prove, files, stays(plan), goes(plan))
+    crash_points.reach("merge.proven")
+    await context.driver.finish_merge(plan["guest"], plan["job"])
+    crash_points.reach("merge.finalized")
+    await settle_files(context, plan)
 
 
 @contextlib.contextmanager
-def shown(context: Context, merge: Merge, task: str) -> Iterator[None]:
+def shown(context: Context, vdi: str, task: str) -> Iterator[None]:
     """While a merge runs, its base's record says so."""
-    context.store.publish(VDI, merge.vdi, current_operations={task: VDIOperation.mirror})
+    context.store.publish(VDI, vdi, current_operations={task: VDIOperation.mirror})
     try:
         yield
     finally:
-        context.store.publish(VDI, merge.vdi, current_operations={})
-
-
-def vm_of(context: Context, merge: Merge) -> str:
-    """The VM that a merge is shown for: the one whose chain it is, or the null reference."""
-    known = [vm for vm in sorted(merge.vms) if not is_null(vm) and context.store.find(VM, vm) is not None]
-    return known[0] if known else NULL
+        context.store.publish(VDI, vdi, current_operations={})

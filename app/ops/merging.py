@@ -24,6 +24,7 @@ class Running:
     :ivar vdi: the base's record.
     :ivar task: the task that shows it.
     :ivar give_way: set by whoever needs one of the VMs or images.
+    :ivar leave: the engine closes: a job in a guest's QEMU may go on without it.
     :ivar stopped: set when nothing of it goes on any more.
     """
 
@@ -32,6 +33,7 @@ class Running:
     images: frozenset[str]
     vms: frozenset[str]
     task: str = ""
+    leave: bool = False
     give_way: asyncio.Event = field(default_factory=asyncio.Event)
     stopped: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -39,11 +41,13 @@ class Running:
 class Merging:
     """What is merged, what could not be settled after an error, and what is being read.
 
+    :ivar left: journal entries of merges that guests went on with while there was no engine.
     :ivar stuck: journal entries of merges that could neither be completed nor undone yet.
     """
 
     def __init__(self) -> None:
         self.running: set[Running] = set()
+        self.left: list[Entry] = []
         self.stuck: list[Entry] = []
         self._readers: Counter[tuple[str, str]] = Counter()
 

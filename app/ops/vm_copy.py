@@ -7,7 +7,7 @@ copies they are rubbish, as any image being made: a kill or a cancellation leave
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,10 +37,12 @@ class VMCopyOps(Operations, VMCalls):
         if not is_null(sr) and self.store.get(SR, sr).type == "iso":
             raise not_allowed("Cannot copy a VM's disks to an ISO SR")
         owner = record.snapshot_of if record.is_a_snapshot else vm
-        async with operation(self.context, (vm, VMOperation.copy)):
+        async with operation(self.context, (vm, VMOperation.copy)), AsyncExitStack() as reading:
             # Only to begin with: what was done before must be settled. The claim keeps the images as they are.
             async with self.context.alone_with(owner):
                 pieces = _pieces(self.context, vm, sr)
+                for piece in pieces:
+                    await reading.enter_async_context(_read(self.context, piece))
             with disk_operation(self.context, [piece.vdi_ref for piece in pieces], VDIOperation.copy):
                 return await copy(self.context, vm, new_name, pieces)
 
@@ -53,6 +55,12 @@ class Piece:
     vdi: VDI
     sr: Ref[SR]
     image: str
+
+
+def _read(context: Context, piece: Piece) -> AbstractAsyncContextManager[None]:
+    """Keeps merges away from the images while they are copied."""
+    with failures():
+        return context.merging.reading(piece.vdi.SR, context.files(piece.vdi.SR).chain(piece.vdi.location))
 
 
 def _pieces(context: Context, vm: Ref[VM], sr: Ref[SR]) -> list[Piece]:

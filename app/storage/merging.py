@@ -54,6 +54,21 @@ def prove(repository: FileRepository, target_id: str, source_id: str) -> None:
         raise StorageError.io(f"{target} lacks {lacking} bytes of what was to be merged into it.")
 
 
+def expect_parent(repository: FileRepository, image_id: str, parent_id: str) -> None:
+    """Return when the header of an image is on the disk and names *parent_id* ("": none). To be called in a thread.
+
+    :raise StorageError: io, if it names another; as `FileRepository.header`.
+    """
+    path = repository.image_path(image_id)
+    try:
+        files.sync_file(path)
+    except OSError as error:
+        raise StorageError.from_os_error(error, "sync", path) from error
+    found = repository.parent(image_id) or ""
+    if found != parent_id:
+        raise StorageError.io(f"{path} names the parent {found or 'none'}, not {parent_id or 'none'}.")
+
+
 def protect(repository: FileRepository, image_id: str) -> None:
     """Make an image read-only again after a merge that was broken off. Not synced: nothing in it that counts is new.
 

@@ -46,6 +46,10 @@ CUTS = [
     "merge_halted_root@merge.switched:2",
     "merge_with_clones@storage.parent_set:1",
     "merge_halted_top@merge.recorded:1",
+    "merge_running_active@merge.finalized:1/qemu",
+    "merge_running_active@merge.finalized:1/both",
+    "merge_running_middle@merge.job_started:1",
+    "merge_running_middle@merge.switched:1/both",
 ]
 JOBS = 2
 

@@ -50,12 +50,12 @@ async def set_speed(bench: Bench, speed: int) -> None:
     await bench.session.set(SR, bench.sr(), other_config={SPEED_KEY: str(speed)})
 
 
-async def begun(bench: Bench) -> Ref[Task]:
-    """Wait until a merge has copied something, and answer its task."""
+async def begun(bench: Bench, progress: float = 0.0) -> Ref[Task]:
+    """Wait until a merge has copied more than this, and answer its task."""
     async with asyncio.timeout(PATIENCE):
         while True:
             for ref, task in bench.store.all(Task).items():
-                if task.other_config.get("vdi") and task.status is TaskStatus.pending and task.progress > 0:
+                if task.other_config.get("vdi") and task.status is TaskStatus.pending and task.progress > progress:
                     return ref
             await asyncio.sleep(0.02)
 

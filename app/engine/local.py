@@ -12,6 +12,7 @@ from app.api import ConnectionLost
 from app.config import Config
 from app.engine.engine import Engine
 from app.hypervisor.driver import Driver
+from app.ops.coalescer import DELAY_SECONDS
 
 T = TypeVar("T")
 
@@ -19,7 +20,10 @@ T = TypeVar("T")
 class EngineThread:
     """Runs one engine. `open` and `close` may be awaited from any event loop."""
 
-    def __init__(self, config: Config, driver: Driver | None = None) -> None:
+    def __init__(
+        self, config: Config, driver: Driver | None = None, *, merge_delay: float | None = DELAY_SECONDS
+    ) -> None:
+        self._merge_delay = merge_delay
         self._config = config
         self._driver = driver
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -54,7 +58,7 @@ class EngineThread:
         loop = asyncio.SelectorEventLoop()
         asyncio.set_event_loop(loop)
         try:
-            self.engine = Engine(self._config, self._driver)
+            self.engine = Engine(self._config, self._driver, merge_delay=self._merge_delay)
             loop.run_until_complete(self.engine.open())
         except BaseException as error:
             loop.close()

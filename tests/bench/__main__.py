@@ -10,7 +10,16 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.bench import desktop, guest_stall, schedules, size_independence, snapshot_speed, store_speed, ui_stall
+from tests.bench import (
+    desktop,
+    guest_stall,
+    merging,
+    schedules,
+    size_independence,
+    snapshot_speed,
+    store_speed,
+    ui_stall,
+)
 from tests.bench.benchmark import Benchmark, Options, choose, run
 from tests.bench.machine import facts
 from tests.bench.result import Result, figure, save, table, verdict
@@ -26,6 +35,7 @@ def known() -> list[Benchmark]:
         ui_stall.benchmark(),
         store_speed.benchmark(),
         schedules.benchmark(),
+        *merging.benchmarks(),
     ]
 
 

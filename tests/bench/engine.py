@@ -84,9 +84,9 @@ def data_folder(options: Options) -> Iterator[Path]:
 
 @asynccontextmanager
 async def opened(folder: Path) -> AsyncIterator[EngineBench]:
-    """An engine over a new data folder; its guests end with the block."""
+    """An engine over a new data folder; its guests end with the block. It merges only what it is asked to."""
     config = load(folder / "data")
-    thread = EngineThread(config, EmulatedDriver(config.data_dir, config.run_dir))
+    thread = EngineThread(config, EmulatedDriver(config.data_dir, config.run_dir), merge_delay=None)
     await thread.open()
     try:
         session = await Session.open(LocalTransport(thread), originator="benchmark")

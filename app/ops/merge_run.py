@@ -23,7 +23,7 @@ from app.hypervisor.driver import DriverError, MergeOrder
 from app.log import get
 from app.ops.coalesce import Merge, choose, is_kind
 from app.ops.context import Context
-from app.ops.merge_settle import MERGE, SWITCHED, Plan, complete, goes, recover, settle_files, stays
+from app.ops.merge_settle import MERGE, SWITCHED, Plan, complete, goes, recover, renamed, settle_files, stays
 from app.ops.merge_survey import survey
 from app.ops.merging import Running
 from app.ops.task import current
@@ -239,10 +239,12 @@ async def _wait_for_job(context: Context, plan: Plan) -> None:
 
 
 async def _finish_job(context: Context, plan: Plan) -> None:
-    """Flush, prove, and only then let QEMU point past the image that goes."""
+    """Flush, prove, see that there is room, and only then let QEMU point past the image that goes."""
     files = context.files(plan["sr"])
     await context.driver.flush_image(plan["guest"], plan["device"], files.image_path(stays(plan)))
     await asyncio.to_thread(merging.prove, files, stays(plan), goes(plan))
+    files.require_free(_HEADROOM)
+    await asyncio.to_thread(merging.secure_header, files, renamed(plan)[0])
     crash_points.reach("merge.proven")
     await context.driver.finish_merge(plan["guest"], plan["job"])
     crash_points.reach("merge.finalized")

@@ -38,6 +38,9 @@ class VDICopyOps(Operations, VDICalls):
         if self.store.get(SR, sr).type == "iso":
             raise not_allowed("Cannot copy a disk to an ISO SR")
         async with _holding(self.context, vdi, VDIOperation.copy) as record:
+            # A merge may have moved the disk to another image by the time it has stopped.
+            await self.context.merging.leave_alone(record.SR)
+            record = self.store.get(VDI, vdi)
             return await _copy(self.context, Piece(vdi, record, sr, self.context.files(sr).new_id()))
 
 

@@ -7,6 +7,7 @@ shows the same at each moment, wherever a kill falls, and the whole can be done 
 from __future__ import annotations
 
 import asyncio
+import os
 
 from app import crash_points
 from app.storage import allocation, files, qcow2, qemu_img
@@ -52,6 +53,24 @@ def prove(repository: FileRepository, target_id: str, source_id: str) -> None:
     lacking = allocation.lacking(target, repository.image_path(source_id))
     if lacking:
         raise StorageError.io(f"{target} lacks {lacking} bytes of what was to be merged into it.")
+
+
+def secure_header(repository: FileRepository, image_id: str) -> None:
+    """Make sure that the header of an image can be written anew: its cluster has a place on the disk afterwards.
+
+    QEMU writes a header as a whole cluster, of which ours fill a small part. When a commit's last step fails to, QEMU
+    7.2 ends with an assertion, and the guest with it; so that step is not begun on a full disk.
+
+    :raise StorageError: no_space, missing, io.
+    """
+    path = repository.image_path(image_id)
+    size = repository.header(image_id).cluster_size
+    try:
+        with path.open("r+b") as file:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, size)
+    except OSError as error:
+        raise StorageError.from_os_error(error, "set space aside for the header of", path) from error
 
 
 def expect_parent(repository: FileRepository, image_id: str, parent_id: str) -> None:

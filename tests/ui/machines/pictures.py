@@ -12,7 +12,7 @@ from pathlib import Path
 from PySide6.QtCore import QEvent
 from PySide6.QtWidgets import QApplication, QDialog, QWidget
 
-from app.api import SR, VMPowerState
+from app.api import SR, VDI, VMPowerState
 from tests.ui.machines.world import CHINESE_NAME, LONG_NAME, NOW, World, billing_db, make_world
 from ui.base import theme
 from ui.base.wizard import Wizard
@@ -34,6 +34,26 @@ def general(world: World) -> QWidget:
     tab = GeneralTab(world.workspace)
     tab.show_object("VM", billing_db(world))
     tab.resize(1120, 740)
+    return tab
+
+
+def general_chains(world: World) -> QWidget:
+    tab = GeneralTab(world.workspace)
+    ref = billing_db(world)
+    told = {"depth": "27", "depth-limit": "30", "head-room": "3", "pending-merges": "2", "missing": "0", "blocked": ""}
+    tab.show_object("VM", ref)
+    tab.health.ref, tab.health.answer = ref, {ref: told}
+    tab.resize(1120, 740)
+    return tab
+
+
+def general_suspended(world: World) -> QWidget:
+    tab = GeneralTab(world.workspace)
+    ref = billing_db(world)
+    memory = world.engine.put(VDI(name_label="Suspend image", SR=world.sr, physical_utilisation=768 * 2**20))
+    world.set(ref, power_state=VMPowerState.Suspended, suspend_VDI=memory)
+    tab.show_object("VM", ref)
+    tab.resize(760, 740)
     return tab
 
 
@@ -155,6 +175,8 @@ WIZARDS: dict[str, tuple[Source, int]] = {
 }
 SHOTS: dict[str, Shot] = {
     "general": general,
+    "general-chains": general_chains,
+    "general-suspended": general_suspended,
     "general-small": general_small,
     "general-halted": general_halted,
     "general-template": general_template,

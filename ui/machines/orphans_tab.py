@@ -36,7 +36,7 @@ _ACTS: Final = (
     ("snapshot.new_template", "New Template…", "template", ""),
     ("snapshot.delete", "Delete…", "delete", ""),
 )
-_WIDTHS: Final = (0, 160, 110, 140, 84)
+_WIDTHS: Final = (0, 150, 104, 152, 84)
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,8 @@ class MergesCard(Card):
     opened = Signal(str)
 
     def __init__(self, workspace: Workspace) -> None:
-        super().__init__("Merges")
+        super().__init__()
+        self.setAccessibleName("Merges")
         self._workspace = workspace
         self._ref = ""
         self.words = ElidedLabel("", "quiet")
@@ -78,12 +79,14 @@ class MergesCard(Card):
     def _lay_out(self) -> None:
         line = QHBoxLayout()
         line.setSpacing(GAP)
-        line.addWidget(self.words, 1)
+        line.addWidget(label("Merges", "strong"))
+        line.addStretch()
         line.addWidget(label("Speed", "quiet"))
         line.addWidget(self.speed)
         line.addWidget(self.cancel)
         line.addWidget(self.now)
         self.content.addLayout(line)
+        self.content.addWidget(self.words)
         self.content.addWidget(self.table)
         header = self.table.horizontalHeader()
         header.setStretchLastSection(False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QPointF, QRect, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QAction, QColor, QFontMetrics, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QAction, QColor, QFontMetrics, QPainter, QPaintEvent, QPen, QShowEvent
 from PySide6.QtWidgets import QAbstractButton, QFrame, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from ui.base import fonts, icons, text, theme
@@ -187,6 +187,15 @@ class EmptyState(QWidget):
         """Say something else."""
         self.sentence.setText(sentence)
         self.setAccessibleName(sentence)
+        self._fit()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        """Room for every line: a layout that centres a label does not ask how high its words are when they wrap."""
+        self.sentence.setMinimumHeight(max(0, self.sentence.heightForWidth(self.sentence.maximumWidth())))
 
 
 class _Picture(QWidget):

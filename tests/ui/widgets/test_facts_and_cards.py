@@ -146,3 +146,14 @@ def test_unknown_pictures_are_refused(qtbot: QtBot) -> None:
         ChoiceCard("no-such-icon", "A", "B")
     with pytest.raises(LookupError):
         EmptyState("no-such-icon", "A")
+
+
+def test_every_line_of_an_empty_state_is_seen(qtbot: QtBot) -> None:
+    state = EmptyState("objects", "")
+    qtbot.addWidget(state)
+    state.sentence.setMinimumWidth(420)  # as the page of several objects has it
+    state.resize(900, 600)
+    state.show()
+    state.set_sentence("9 objects chosen. The menus and the tool bar act on all of them, whatever they are called.")
+    label = state.sentence
+    qtbot.waitUntil(lambda: label.height() >= label.heightForWidth(label.width()))

@@ -266,7 +266,7 @@ async def _make_image(context: Context, record: VM, disk: _Wanted, image: str, *
     built_in = record.other_config.get(IMAGE_KEY, "")
     if built_in and first:
         data = (context.resources / "sample_guest" / f"{built_in}.img").read_bytes()
-        await files.write_raw(image, data, disk.size)
+        await current().unless_cancelled(files.write_raw(image, data, disk.size))
     else:
         files.create(image, disk.size)
 

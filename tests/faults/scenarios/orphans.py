@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from app.api import VDI, VM, Ref, VDICalls, VMCalls
-from tests.engine.vm.guests import disks_of, go_on, images_of
-from tests.faults.scenarios.base import Facts, Scenario, halted, mark, message, same_content, with_snapshots
+from app.api import NULL, VDI, VM, Ref, VDICalls, VMCalls, VMPowerState
+from tests.engine.vm.guests import counter, disks_of, go_on, images_of
+from tests.faults.scenarios.base import Facts, Scenario, halted, mark, message, running, same_content, with_snapshots
 from tests.faults.world import contents, shown
 from tests.support.engine import Bench
 
@@ -15,6 +15,17 @@ from tests.support.engine import Bench
 async def without_their_vm(bench: Bench, folder: Path) -> Facts:
     """The snapshots root and top of a VM that is gone."""
     facts = await with_snapshots(bench, folder)
+    facts["uuid"] = bench.vm(facts["vm"]).uuid
+    await bench.run(VMCalls.uninstall, facts["vm"], False)
+    return facts
+
+
+async def checkpoint_without_its_vm(bench: Bench, folder: Path) -> Facts:
+    """A checkpoint of a guest that ran; the VM is gone."""
+    facts = await running(bench, folder)
+    facts["root"] = await bench.run(VMCalls.checkpoint, facts["vm"], "root")
+    facts["frozen"][facts["root"]] = contents(bench, facts["root"])
+    facts["kept"] = counter(bench, facts["root"])
     facts["uuid"] = bench.vm(facts["vm"]).uuid
     await bench.run(VMCalls.uninstall, facts["vm"], False)
     return facts
@@ -92,6 +103,20 @@ async def recreated_or_not(bench: Bench, facts: Facts) -> None:
     assert images_of(bench) == set()
 
 
+async def recreated_with_memory_or_not(bench: Bench, facts: Facts) -> None:
+    """The VM is back, Suspended, and its guest goes on where the checkpoint stands; or it can still be brought back."""
+    if not any(vm.uuid == facts["uuid"] for vm in bench.store.all(VM).values()):
+        await bench.run(VMCalls.revert, facts["root"])
+    vm: Ref[VM] = bench.store.by_uuid(VM, facts["uuid"])
+    assert bench.vm(vm).power_state is VMPowerState.Suspended
+    assert contents(bench, vm) == facts["frozen"][facts["root"]]
+    ticked = await go_on(bench, vm)
+    assert ticked.counter == ticked.since_boot > facts["kept"]
+    await bench.session.VM.hard_shutdown(vm)
+    await bench.run(VMCalls.uninstall, vm, True)
+    assert images_of(bench) == set()
+
+
 async def snapshot_destroyed_or_not(bench: Bench, facts: Facts) -> None:
     """Its disks are listed in any case, and show what they showed."""
     await same_content(bench, facts)
@@ -100,6 +125,30 @@ async def snapshot_destroyed_or_not(bench: Bench, facts: Facts) -> None:
     files = bench.engine.context.files(bench.sr())
     assert len(known) == 4
     assert set(expected.values()) <= {shown(files.image_path(vdi.location)) for vdi in known}
+
+
+async def copied_or_not(bench: Bench, facts: Facts) -> None:
+    """A copy shows what the checkpoint shows, without its memory."""
+    copies = [ref for ref, vm in bench.store.all(VM).items() if vm.name_label == "clone"]
+    for made in copies:
+        assert contents(bench, made) == facts["frozen"][facts["root"]]
+        assert (bench.vm(made).power_state, bench.vm(made).suspend_VDI) == (VMPowerState.Halted, NULL)
+        await bench.run(VMCalls.uninstall, made, False)
+    await recreated_with_memory_or_not(bench, facts)
+
+
+async def left_its_disks_or_not(bench: Bench, facts: Facts) -> None:
+    """The checkpoint is whole, or its disks alone are left; they can be deleted."""
+    if bench.store.find(VM, facts["root"]) is not None:
+        await recreated_with_memory_or_not(bench, facts)
+        return
+    left = {ref: vdi for ref, vdi in bench.store.all(VDI).items() if vdi.managed}
+    files = bench.engine.context.files(bench.sr())
+    expected = facts["frozen"][facts["root"]]
+    assert {shown(files.image_path(vdi.location)) for vdi in left.values()} == set(expected.values())
+    for vdi in left:
+        await bench.session.VDI.destroy(vdi)
+    assert images_of(bench) == set()
 
 
 async def orphan_deleted_or_not(bench: Bench, facts: Facts) -> None:
@@ -116,6 +165,11 @@ async def orphan_deleted_or_not(bench: Bench, facts: Facts) -> None:
 
 SCENARIOS: Mapping[str, Scenario] = {
     "recreate_vm": Scenario(without_their_vm, message(VMCalls.revert, "root"), recreated_or_not),
+    "recreate_with_memory": Scenario(
+        checkpoint_without_its_vm, message(VMCalls.revert, "root"), recreated_with_memory_or_not
+    ),
+    "copy_checkpoint": Scenario(checkpoint_without_its_vm, message(VMCalls.copy, "root", "clone", NULL), copied_or_not),
+    "destroy_checkpoint": Scenario(checkpoint_without_its_vm, message(VMCalls.destroy, "root"), left_its_disks_or_not),
     "destroy_snapshot": Scenario(with_snapshots, message(VMCalls.destroy, "root"), snapshot_destroyed_or_not),
     "clone_disk": Scenario(halted_with_disks, message(VDICalls.clone, "vdi"), disk_made_or_not),
     "clone_orphan": Scenario(without_their_snapshot, message(VDICalls.clone, "vdi"), orphan_deleted_or_not),

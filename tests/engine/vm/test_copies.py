@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 from pathlib import Path
 
 import pytest
@@ -118,3 +120,40 @@ async def test_a_copy_of_a_template_without_disks_makes_them_when_it_becomes_a_v
     await bench.session.VM.hard_shutdown(made)
     await bench.run(VMCalls.uninstall, made, False)
     assert images_of(bench) == set()
+
+
+async def test_a_long_chain_becomes_one_image(bench: Bench) -> None:
+    vm = await bench.sample_vm()
+    for number in range(12):
+        write_bytes(bench.image(vm), DATA + number * 4096, f"step {number:02}".encode())
+        await snapshot(bench, vm, f"snap {number}")
+    made = Ref[VM](await bench.run(VMCalls.copy, vm, "copy", NULL))
+    assert content(bench.image(made)) == content(bench.image(vm))
+    assert_independent(bench, made)
+    assert read_bytes(bench.image(made), DATA + 7 * 4096, 7) == b"step 07"
+
+
+async def test_a_snapshot_is_copied_while_its_vm_goes_on(bench: Bench) -> None:
+    """Snapshots are taken and deleted around it meanwhile; the copy shows the instant of the snapshot."""
+    vm = await bench.sample_vm(disks=2, size=64 << 20)
+    for place in range(48):
+        write_bytes(bench.image(vm, "1"), place << 20, os.urandom(1 << 20))
+    await in_state(bench, vm, VMPowerState.Running)
+    older = await snapshot(bench, vm, "older")
+    await some_ticks(bench, vm)
+    snap = await snapshot(bench, vm, "snap")
+    before = contents(bench, snap, ["0", "1"])
+    copying = asyncio.ensure_future(bench.run(VMCalls.copy, snap, "copy", NULL))
+    while not bench.vm(snap).current_operations:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    newer = await snapshot(bench, vm, "newer")
+    await bench.run(VMCalls.uninstall, older, False)
+    await some_ticks(bench, vm)
+    await bench.run(VMCalls.uninstall, newer, False)
+    made = Ref[VM](await copying)
+    assert contents(bench, made, ["0", "1"]) == before
+    assert contents(bench, snap, ["0", "1"]) == before
+    assert_independent(bench, made)
+    await some_ticks(bench, vm)
+    await bench.session.VM.provision(made)
+    assert (await go_on(bench, made)).counter > counter(bench, snap)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
-from app.api import NULL, SR, VBD, VDI, Failure, Ref, Task, VDIOperation, VMCalls, VMOperation
+from app.api import NULL, SR, VBD, VDI, VM, Failure, Ref, Task, VBDType, VDIOperation, VMCalls, VMOperation
 from app.storage.errors import StorageError
 from app.storage.file_repository import FileRepository
 from tests.engine.vm.guests import assert_tidy, content, disks_of, images_of
@@ -138,3 +139,48 @@ async def test_progress_goes_on_over_all_disks(bench: Bench) -> None:
     await bench.run(VMCalls.copy, vm, "copy", NULL)
     assert seen == sorted(seen)
     assert len([value for value in seen if value < 1]) >= 3
+
+
+def drives(bench: Bench, vm: str) -> dict[str, tuple[str, bool, str]]:
+    vbds = [bench.store.get(VBD, ref) for ref in bench.vm(vm).VBDs]
+    return {vbd.userdevice: (vbd.VDI, vbd.empty, vbd.type.value) for vbd in vbds if vbd.type is VBDType.CD}
+
+
+async def test_drives_go_along_with_their_discs(bench: Bench, data_dir: Path) -> None:
+    """An ISO is shared, an empty drive stays empty: in copies, clones, and a VM that comes back."""
+    (data_dir / "iso" / "tools.iso").write_bytes(bytes(2048 * 100))
+    isos = next(ref for ref, sr in bench.store.all(SR).items() if sr.type == "iso")
+    await bench.session.SR.scan(isos)
+    (iso,) = bench.store.get(SR, isos).VDIs
+    vm = await bench.sample_vm()
+    for device, vdi in (("3", iso), ("4", NULL)):
+        await bench.session.VBD.create({"VM": vm, "VDI": vdi, "userdevice": device, "type": "CD", "mode": "RO"})
+    expected = {"3": (iso, False, "CD"), "4": (NULL, True, "CD")}
+    snap = await bench.session.VM.snapshot(vm, "snap")
+    made = [
+        Ref[VM](await bench.run(VMCalls.copy, vm, "copy", NULL)),
+        Ref[VM](await bench.run(VMCalls.copy, snap, "copy of the snapshot", NULL)),
+        await bench.session.VM.clone(snap, "clone"),
+    ]
+    assert [drives(bench, ref) for ref in (vm, snap, *made)] == [expected] * 5
+    for ref in (vm, *made):
+        await bench.run(VMCalls.uninstall, ref, False)
+    await bench.session.VM.revert(snap)
+    assert drives(bench, bench.vm(snap).snapshot_of) == expected
+    assert bench.store.find(VDI, iso) is not None
+    with pytest.raises(Failure) as caught:
+        await bench.session.VBD.eject(next(v for v in bench.vm(snap).VBDs if iso == bench.store.get(VBD, v).VDI))
+    assert caught.value.code == "VM_IS_SNAPSHOT"
+
+
+async def test_only_disks_that_a_vm_owns_go_with_it(bench: Bench) -> None:
+    vm = await bench.sample_vm(disks=2)
+    disks = disks_of(bench, vm)
+    (vbd,) = bench.store.get(VDI, disks["1"]).VBDs
+    await bench.session.set(VBD, vbd, other_config={})
+    await bench.run(VMCalls.uninstall, vm, False)
+    assert bench.store.find(VDI, disks["0"]) is None
+    assert bench.store.get(VDI, disks["1"]).VBDs == frozenset()
+    assert_tidy(bench)
+    await bench.session.VDI.destroy(disks["1"])
+    assert images_of(bench) == set()

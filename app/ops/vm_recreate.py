@@ -82,14 +82,21 @@ def _commit(context: Context, plan: Mapping[str, Any]) -> None:
         if plan["memory"]:
             made = msgspec.structs.replace(made, power_state=VMPowerState.Suspended)
         tx.create(made, vm)
-        for ref, other in context.store.all(VM).items():
-            if other.snapshot_of == source.snapshot_of and other.is_a_snapshot:
-                tx.update(VM, ref, snapshot_of=vm)
+        for ref in _siblings(context, snapshot, source):
+            tx.update(VM, ref, snapshot_of=vm)
         replace_disks(context, tx, vm, plan)
         replace_networks(tx, vm, snapshot)
         hang_memory(tx, vm, plan["memory"])
         body = f"VM '{made.name_label}' (uuid: {made.uuid}) was made again from '{source.name_label}'"
         context.post(tx, "VM_SNAPSHOT_REVERTED", 5, vm, f"{body} (uuid: {source.uuid})")
+
+
+def _siblings(context: Context, snapshot: Ref[VM], source: VM) -> list[Ref[VM]]:
+    """The snapshots of the VM that is gone; of one that was never known, this one alone."""
+    if is_null(source.snapshot_of):
+        return [snapshot]
+    known = context.store.all(VM).items()
+    return [ref for ref, vm in known if vm.is_a_snapshot and vm.snapshot_of == source.snapshot_of]
 
 
 def _record(context: Context, tx: Transaction, snapshot: Ref[VM], source: VM) -> VM:

@@ -235,10 +235,10 @@ def _make_disk(context: Context, tx: Transaction, disk: Mapping[str, Any]) -> No
         sm_config={**frozen.sm_config, "vhd-parent": disk["frozen"]},
     )
     ref: Ref[VDI] = tx.create(made, Ref(disk["vdi"]))
-    if not is_null(frozen.snapshot_of):
-        for other, vdi in context.store.all(VDI).items():
-            if vdi.snapshot_of == frozen.snapshot_of:
-                tx.update(VDI, other, snapshot_of=ref)
+    for other, vdi in context.store.all(VDI).items():
+        same = vdi.snapshot_of == frozen.snapshot_of and not is_null(frozen.snapshot_of)
+        if same or other == disk["frozen_vdi"]:
+            tx.update(VDI, other, snapshot_of=ref)
 
 
 def replace_networks(tx: Transaction, vm: Ref[VM], snapshot: Ref[VM]) -> None:

@@ -151,3 +151,23 @@ async def test_without_its_old_record_the_snapshot_gives_the_fields(bench: Bench
     assert back.uuid not in ("", before["uuid"])
     assert not any(key.startswith("stillframe.") for key in back.other_config)
     assert_tidy(bench)
+
+
+async def test_snapshots_that_never_had_a_vm_here_do_not_become_siblings(bench: Bench) -> None:
+    """Two imported snapshots of unknown VMs: each gets a VM of its own, and its disks know it from then on."""
+    vm, first, second = await two_snapshots(bench)
+    await bench.run(VMCalls.uninstall, vm, False)
+    for snap in (first, second):
+        change(bench, snap, snapshot_of=NULL, snapshot_metadata="")
+        with bench.store.transaction() as tx:
+            for vdi in disks_of(bench, snap).values():
+                tx.update(VDI, vdi, snapshot_of=NULL)
+    await bench.run(VMCalls.revert, first)
+    await bench.run(VMCalls.revert, second)
+    backs = [bench.vm(snap).snapshot_of for snap in (first, second)]
+    assert len(set(backs)) == 2
+    assert [set(bench.vm(back).snapshots) for back in backs] == [{first}, {second}]
+    disks = disks_of(bench, backs[0])
+    await bench.run(VMCalls.revert, first)
+    assert disks_of(bench, backs[0]) == disks
+    assert_tidy(bench)

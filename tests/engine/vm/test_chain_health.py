@@ -94,6 +94,23 @@ async def test_a_vm_and_its_snapshots(bench: Bench) -> None:
     assert two not in found
 
 
+async def test_memory_counts_with_the_last_that_needs_it(data_dir: Path) -> None:
+    """The image of a suspended VM is its checkpoints' too: one file of several names."""
+    async with open_bench(data_dir, SimulatedDriver()) as bench:
+        vm = await bench.sample_vm(disks=2)
+        await bench.session.VM.start(vm)
+        snaps = [Ref[VM](await bench.run(VMCalls.checkpoint, vm, "running"))]
+        await bench.session.VM.suspend(vm)
+        snaps += [Ref[VM](await bench.run(VMCalls.checkpoint, vm, f"suspended {number}")) for number in range(2)]
+        await bench.run(VMCalls.revert, snaps[0])
+        for snap in snaps:
+            foretold = int((await bench.session.VM.get_chain_health(vm))[snap]["exclusive"])
+            before = used(bench)
+            await bench.run(VMCalls.uninstall, snap, False)
+            assert before - used(bench) == foretold
+        assert_tidy(bench)
+
+
 @pytest.mark.parametrize("seed", range(4))
 async def test_what_waits_is_what_the_merges_are(data_dir: Path, seed: int) -> None:
     """The repository, its VMs and "safe to snapshot?" tell of as many merges as there will be."""

@@ -192,7 +192,7 @@ class Counter:
 
     async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            while line := await asyncio.wait_for(reader.readline(), SILENCE_SECONDS):
+            while line := await _line(reader):
                 self._take(line.decode("ascii", "replace"))
         finally:
             writer.close()
@@ -208,3 +208,12 @@ class Counter:
             self.now = int(tick[1])
             # The first lines of a boot may have passed before anyone listened; ticks since boot tell as much.
             self.started_at = self.now - int(tick[2])
+
+
+async def _line(reader: asyncio.StreamReader) -> bytes:
+    """The next line; not by `wait_for`, which on Python 3.11 may lose a cancellation to a line that comes just then.
+
+    :raise TimeoutError: none came for a while.
+    """
+    async with asyncio.timeout(SILENCE_SECONDS):
+        return await reader.readline()

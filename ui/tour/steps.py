@@ -149,7 +149,6 @@ async def branch_out(stage: Stage, counter: Counter, vm: Ref[VM], snapshot: Ref[
 
 async def keep_memory(stage: Stage, counter: Counter, vm: Ref[VM]) -> tuple[Ref[VM], int]:
     """A snapshot with memory, through the dialog; answer it and the count at about that moment."""
-    await counter.reaches(counter.now + 10)
     stage.run("vm.snapshot")
     dialog = await stage.dialog("the Take Snapshot dialog opens")
     name = stage.find(dialog, QLineEdit)
@@ -175,7 +174,7 @@ async def keep_memory(stage: Stage, counter: Counter, vm: Ref[VM]) -> tuple[Ref[
 async def revert_to_memory(stage: Stage, counter: Counter, vm: Ref[VM], checkpoint: Ref[VM], kept: int) -> None:
     """Back to the snapshot with memory: the guest goes on from there without having booted."""
     booted = counter.started_at
-    await counter.reaches(kept + 40)
+    await counter.reaches(kept + 25)
     stage.run("snapshot.revert")
     dialog = await stage.dialog("the Revert dialog opens")
     await stage.picture("revert-to-checkpoint")

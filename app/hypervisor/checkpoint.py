@@ -38,7 +38,7 @@ from app.hypervisor.memory import (
     set_capability,
     stand_still,
 )
-from app.hypervisor.memory_files import open_target
+from app.hypervisor.memory_files import ReservedTarget, Target
 from app.log import get
 
 log = get(__name__)
@@ -46,6 +46,10 @@ log = get(__name__)
 STOP_UP_TO: Final = 64 << 20
 """Bytes of memory that are saved in about the time it takes to protect them (measured: 43 ms against 13)."""
 _LOOK_CLOSELY: Final = 0.002
+_PAGE: Final = 4096
+_PAGE_HEADER: Final = 16
+_DEVICES: Final = 32 << 20
+"""Bytes for the state of the devices; the picture's memory takes 16 MiB of it."""
 
 
 async def save_method(guest: Guest) -> SaveMethod:
@@ -63,7 +67,7 @@ async def _saves_in_background(guest: Guest) -> bool:
 
     :raise DriverError: QEMU did not answer.
     """
-    if int((await guest.execute("query-memory-size-summary"))["base-memory"]) <= STOP_UP_TO:
+    if await _memory_size(guest) <= STOP_UP_TO:
         return False
     try:
         await set_capability(guest, BACKGROUND, on=True)
@@ -74,6 +78,10 @@ async def _saves_in_background(guest: Guest) -> bool:
         log.info("memory is saved with the guest stopped", guest=guest.uuid, reason=error.message)
         return False
     return True
+
+
+async def _memory_size(guest: Guest) -> int:
+    return int((await guest.execute("query-memory-size-summary"))["base-memory"])
 
 
 async def checkpoint(
@@ -89,7 +97,7 @@ async def checkpoint(
     was_running = guest.state == "running"
     in_background = method == "background" and was_running
     started = time.monotonic()
-    target = open_target(path, compression)
+    target = await _open_target(guest, path, compression) if in_background else Target(path)
     try:
         await prepare(guest)
         if in_background:
@@ -99,7 +107,7 @@ async def checkpoint(
         switch = await switch_disks(guest, switches, just_before=pause.begin)
         crash_points.reach("hypervisor.checkpoint_switched")
         _end_if_cancelled()
-        await begin(guest, target, path)
+        await begin(guest, target, by_descriptor=in_background)
         crash_points.reach("hypervisor.checkpoint_writing")
         if in_background:
             await _running_again(guest)
@@ -107,14 +115,23 @@ async def checkpoint(
         await completed(guest, progress)
         if not in_background:
             await pause.end()
-        await target.finish()
-    except BaseException as error:
-        await give_up(guest, target, error, running=was_running)
+        used = await target.finish()
+    except BaseException:
+        await give_up(guest, target, running=was_running)
         raise
     crash_points.reach("hypervisor.checkpoint_written")
     if in_background:
         await set_capability(guest, BACKGROUND, on=False)
-    return CheckpointFacts(saved_facts(guest, path, pause.seconds), switch, time.monotonic() - started)
+    return CheckpointFacts(saved_facts(guest, path, pause.seconds), switch, time.monotonic() - started, used)
+
+
+async def _open_target(guest: Guest, path: Path, compression: Compression) -> ReservedTarget:
+    """A file with room for all of the memory, each page with its header, and the devices."""
+    memory = await _memory_size(guest)
+    target = await asyncio.to_thread(ReservedTarget, path, memory + memory // _PAGE * _PAGE_HEADER + _DEVICES)
+    if compression == "zstd":
+        target.compress()
+    return target
 
 
 class _Pause:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -73,11 +74,13 @@ class CheckpointFacts:
     :ivar saved: what a restore needs. Its `pause` is how long the virtual CPUs stood still, 0.0 if they did before.
     :ivar switch: how the disks were switched.
     :ivar duration: seconds from the beginning until the memory image was durable.
+    :ivar compression: how the image is compressed: as asked for, or "none" where that could not be.
     """
 
     saved: SavedFacts
     switch: SwitchFacts
     duration: float
+    compression: Literal["none", "zstd"] = "none"
 
 
 @dataclass(frozen=True)

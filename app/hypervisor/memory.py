@@ -13,9 +13,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from app.hypervisor import write_protection
 from app.hypervisor.driver import DriverError, Progress, SavedFacts
 from app.hypervisor.guest import Guest
-from app.hypervisor.memory_files import Source, Target, file_error, open_target
+from app.hypervisor.memory_files import Source, Target
 
 _FILE_URI_SINCE = (9, 1)
 _DESCRIPTOR_NAME = "memory"
@@ -33,18 +34,18 @@ async def save(guest: Guest, path: Path, progress: Progress) -> SavedFacts:
     :raise DriverError: "qmp" with QEMU's reason, "no_space", "state" if `path` exists, else as `Guest.execute`.
     """
     was_running = guest.state == "running"
-    target = open_target(path, "none")
+    target = Target(path)
     started = time.monotonic()
     try:
         await prepare(guest)
         if was_running:
             await guest.stop("save")
-        await begin(guest, target, path)
+        await begin(guest, target)
         await completed(guest, progress)
         pause = time.monotonic() - started
         await target.finish()
-    except BaseException as error:
-        await give_up(guest, target, error, running=was_running)
+    except BaseException:
+        await give_up(guest, target, running=was_running)
         raise
     await guest.refresh()
     return saved_facts(guest, path, pause)
@@ -71,7 +72,7 @@ async def load(guest: Guest, path: Path) -> None:
     source = Source(path)
     try:
         await _want_events(guest)
-        uri = await _address(guest, path, source.descriptor, is_pipe=source.is_pipe)
+        uri = await _address(guest, path, source.descriptor, by_descriptor=source.is_pipe)
         await guest.execute("migrate-incoming", {"uri": uri})
         await completed(guest, lambda fraction: None)
     except BaseException:
@@ -95,10 +96,9 @@ async def set_capability(guest: Guest, name: str, on: bool) -> None:
     await guest.execute("migrate-set-capabilities", {"capabilities": [{"capability": name, "state": on}]})
 
 
-async def begin(guest: Guest, target: Target, path: Path) -> None:
+async def begin(guest: Guest, target: Target, *, by_descriptor: bool = False) -> None:
     """Let QEMU begin to write. :raise DriverError: as `Guest.execute`."""
-    uri = await _address(guest, path, target.descriptor, is_pipe=target.is_pipe)
-    target.handed_over()
+    uri = await _address(guest, target.path, target.descriptor, by_descriptor=by_descriptor)
     await guest.execute("migrate", {"uri": uri})
 
 
@@ -136,18 +136,13 @@ async def change(guest: Guest, seconds: float) -> None:
             await guest.migration.wait()
 
 
-async def give_up(guest: Guest, target: Target, error: BaseException, *, running: bool) -> None:
-    """After a failed or cancelled save: no transfer under way, no file, and the guest as it was.
-
-    :raise DriverError: in place of `error`, if the file's writing was what failed.
-    """
+async def give_up(guest: Guest, target: Target, *, running: bool) -> None:
+    """After a failed or cancelled save: no transfer under way, no file, and the guest as it was."""
     with contextlib.suppress(DriverError):
         await guest.execute("closefd", {"fdname": _DESCRIPTOR_NAME})  # if the transfer never took it
     with contextlib.suppress(DriverError):
         await end_transfer(guest, running=running)
-    problem = await target.abandon()
-    if problem is not None and isinstance(error, DriverError):
-        raise file_error("The memory image could not be written", problem) from error
+    await target.abandon()
 
 
 async def end_transfer(guest: Guest, *, running: bool) -> None:
@@ -155,17 +150,42 @@ async def end_transfer(guest: Guest, *, running: bool) -> None:
 
     :raise DriverError: as `Guest.execute`.
     """
-    while (await guest.execute("query-migrate")).get("status") in _MOVING:
-        guest.migration.clear()
-        await guest.execute("migrate_cancel")
-        await change(guest, _LOOK_AGAIN)
-    with contextlib.suppress(DriverError):
-        await set_capability(guest, BACKGROUND, on=False)
+    if await _is_in_background(guest):
+        await _end_background(guest)
+    else:
+        await _cancel(guest)
     await guest.refresh()
     if running and guest.state in _STANDING:
         await guest.resume()
     elif not running:
         await stand_still(guest)
+
+
+async def _cancel(guest: Guest) -> None:
+    while (await guest.execute("query-migrate")).get("status") in _MOVING:
+        guest.migration.clear()
+        await guest.execute("migrate_cancel")
+        await change(guest, _LOOK_AGAIN)
+
+
+async def _end_background(guest: Guest) -> None:
+    """Cancel it if the guest can be freed from the protection of its memory afterwards; else let it finish."""
+    pid = guest.process.pid
+    borrowed = await asyncio.to_thread(write_protection.borrow, pid)
+    try:
+        if borrowed:
+            await _cancel(guest)
+        elif (await guest.execute("query-migrate")).get("status") in _MOVING:
+            with contextlib.suppress(DriverError):
+                await completed(guest, lambda fraction: None)
+    finally:
+        await asyncio.to_thread(write_protection.lift, pid, borrowed)
+    await set_capability(guest, BACKGROUND, on=False)
+
+
+async def _is_in_background(guest: Guest) -> bool:
+    capabilities = await guest.execute("query-migrate-capabilities")
+    return any(one["state"] for one in capabilities if one["capability"] == BACKGROUND)
 
 
 async def stand_still(guest: Guest) -> None:
@@ -183,9 +203,9 @@ async def stand_still(guest: Guest) -> None:
         await guest.refresh()
 
 
-async def _address(guest: Guest, path: Path, descriptor: int, *, is_pipe: bool) -> str:
+async def _address(guest: Guest, path: Path, descriptor: int, *, by_descriptor: bool) -> str:
     """What to call the file towards QEMU; its descriptor is handed over where that is the way."""
-    if guest.version >= _FILE_URI_SINCE and not is_pipe:
+    if guest.version >= _FILE_URI_SINCE and not by_descriptor:
         return f"file:{path}"
     await guest.monitor().send_descriptor(_DESCRIPTOR_NAME, descriptor)
     return f"fd:{_DESCRIPTOR_NAME}"

@@ -1,132 +1,132 @@
-"""The files of memory images: written by QEMU itself, or compressed by a thread of ours that reads QEMU's pipe.
+"""The files of memory images: as QEMU writes them, or compressed by a thread of ours.
 
-QEMU's sandbox forbids it to start a compressor. Compressed images are Zstandard frames with a checksum; which kind a
-file is, its first bytes tell.
+Compressed images are Zstandard frames, each with a checksum that is looked at before QEMU sees the frame: on damaged
+memory it may hang. Which kind a file is, its first bytes tell. QEMU's sandbox forbids it to start a program that
+decompresses, so it is given a pipe.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import errno
 import fcntl
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final, Protocol, TypeVar
+from typing import BinaryIO, Final, TypeVar
 
 import zstandard
 
 from app.hypervisor.driver import Compression, DriverError
 from app.hypervisor.layout import sync_folder
+from app.log import get
 
+log = get(__name__)
 T = TypeVar("T")
 
 _MAGIC: Final = b"\x28\xb5\x2f\xfd"
 """RFC 8878, section 3.1.1."""
 _LEVEL: Final = 1
 """Measured on a Linux guest: level 3 saves another 5 % and takes twice as long."""
-_CHUNK: Final = 1 << 20
+_CHUNK: Final = 4 << 20
+_PIPE: Final = 1 << 20
+_LOOK_AGAIN: Final = 0.01
+_KEEP_SIZE: Final = 1
+RAW_SUFFIX: Final = ".raw"
+"""What QEMU writes, until it is compressed."""
 
 
-class Target(Protocol):
-    """A memory image being written.
+class Target:
+    """A memory image being written by QEMU.
 
     :ivar descriptor: what QEMU is to write to.
-    :ivar is_pipe: it is no plain file.
     """
 
-    descriptor: int
-    is_pipe: bool
+    def __init__(self, path: Path) -> None:
+        """Make the new file `path`. :raise DriverError: "state" if it exists or cannot be made, "no_space"."""
+        self.path = path
+        self.descriptor = _new_file(path)
 
-    def handed_over(self) -> None:
-        """QEMU has a copy of the descriptor now."""
+    async def finish(self) -> Compression:
+        """Return when all that QEMU wrote is durable in `path`. :raise DriverError: "no_space" or "state"."""
+        try:
+            await asyncio.to_thread(_make_durable, self.descriptor, self.path)
+        except OSError as error:
+            raise file_error("The memory image could not be written", error) from error
+        os.close(self.descriptor)
+        return "none"
 
-    async def finish(self) -> None:
-        """Return when all that QEMU wrote is durable in the file. :raise DriverError: "no_space" or "state"."""
+    async def abandon(self) -> None:
+        """Remove the file; QEMU writes no more."""
+        os.close(self.descriptor)
+        self.path.unlink(missing_ok=True)
 
-    async def abandon(self) -> OSError | None:
-        """Remove the file; QEMU writes no more. Answers what was wrong on our side, if anything was."""
 
+class ReservedTarget(Target):
+    """A target with its space taken beforehand, so that QEMU cannot fail for want of it; compressed while it grows.
 
-def open_target(path: Path, compression: Compression) -> Target:
-    """Make the new file `path`. :raise DriverError: "state" if it exists or cannot be made, "no_space"."""
-    try:
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise file_error("The memory image could not be made", error) from error
-    return _Plain(path, file) if compression == "none" else _Compressed(path, file)
+    A pipe would save the space. But it breaks when this program ends, and a guest whose background snapshot fails
+    stands still for good (see `write_protection`).
+    """
+
+    def __init__(self, path: Path, size: int) -> None:
+        """As `Target`, with `size` bytes reserved."""
+        self._raw = path.with_name(f"{path.name}{RAW_SUFFIX}")
+        super().__init__(self._raw)
+        self.path = path
+        self._complete = threading.Event()
+        self._compressed: asyncio.Future[None] | None = None
+        try:
+            _reserve(self.descriptor, size)
+        except OSError as error:
+            os.close(self.descriptor)
+            self._raw.unlink()
+            raise file_error("There is no room for the memory image", error) from error
+
+    def compress(self) -> None:
+        """Begin to compress what QEMU writes, into `path`."""
+        self._compressed = in_thread(lambda: _follow(self._raw, self.path, self._complete))
+
+    async def finish(self) -> Compression:
+        compressed = await self._is_compressed()
+        try:
+            if compressed:
+                self._raw.unlink()
+                await asyncio.to_thread(sync_folder, self.path.parent)
+            else:
+                await asyncio.to_thread(_keep_raw, self.descriptor, self._raw, self.path)
+        except OSError as error:
+            raise file_error("The memory image could not be written", error) from error
+        os.close(self.descriptor)
+        return "zstd" if compressed else "none"
+
+    async def abandon(self) -> None:
+        await self._is_compressed()
+        os.close(self.descriptor)
+        for path in (self._raw, self.path):
+            path.unlink(missing_ok=True)
+
+    async def _is_compressed(self) -> bool:
+        """False if it was not to be, or could not: the image is then good as QEMU wrote it."""
+        self._complete.set()
+        if self._compressed is None:
+            return False
+        try:
+            await self._compressed
+        except OSError as error:
+            log.warning("a memory image stays uncompressed", error=str(error))
+            self.path.unlink(missing_ok=True)
+            return False
+        return True
 
 
 def file_error(sentence: str, error: OSError) -> DriverError:
     """An error of the file system as one of the driver."""
     is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     return DriverError(f"{sentence}: {error}", cause="no_space" if is_full else "state")
-
-
-class _Plain:
-    """QEMU writes the file."""
-
-    is_pipe = False
-
-    def __init__(self, path: Path, file: int) -> None:
-        self._path = path
-        self.descriptor = file
-
-    def handed_over(self) -> None:
-        pass
-
-    async def finish(self) -> None:
-        try:
-            await asyncio.to_thread(_make_durable, self.descriptor, self._path)
-        except OSError as error:
-            raise file_error("The memory image could not be written", error) from error
-        os.close(self.descriptor)
-
-    async def abandon(self) -> OSError | None:
-        os.close(self.descriptor)
-        self._path.unlink(missing_ok=True)
-        return None
-
-
-class _Compressed:
-    """QEMU writes into a pipe; a thread compresses what comes out of it into the file."""
-
-    is_pipe = True
-
-    def __init__(self, path: Path, file: int) -> None:
-        self._path = path
-        self._file = file
-        reader, self.descriptor = _pipe()
-        self._open = True
-        self._done = in_thread(lambda: _compress(reader, file))
-
-    def handed_over(self) -> None:
-        """From now on the pipe ends when QEMU closes its end, or dies."""
-        if self._open:
-            self._open = False
-            os.close(self.descriptor)
-
-    async def finish(self) -> None:
-        self.handed_over()
-        try:
-            await self._done
-            await asyncio.to_thread(_make_durable, self._file, self._path)
-        except OSError as error:
-            raise file_error("The memory image could not be written", error) from error
-        os.close(self._file)
-
-    async def abandon(self) -> OSError | None:
-        self.handed_over()
-        problem: OSError | None = None
-        try:
-            await self._done
-        except OSError as error:
-            problem = error
-        os.close(self._file)
-        self._path.unlink(missing_ok=True)
-        return problem
 
 
 class Source:
@@ -169,7 +169,7 @@ class Source:
 def _pipe() -> tuple[int, int]:
     reader, writer = os.pipe()
     with contextlib.suppress(OSError, AttributeError):  # only Linux lets us choose, and not every limit allows it
-        fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, _CHUNK)
+        fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, _PIPE)
     return reader, writer
 
 
@@ -193,32 +193,87 @@ def in_thread(work: Callable[[], T]) -> asyncio.Future[T]:
     return future
 
 
-def _compress(reader: int, file: int) -> None:
-    """Until the pipe's other end is closed. Closing ours early tells QEMU that we cannot go on."""
-    buffer = bytearray(_CHUNK)
-    view = memoryview(buffer)
-    compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
+def _new_file(path: Path) -> int:
     try:
-        with (
-            os.fdopen(file, "wb", buffering=_CHUNK, closefd=False) as raw,
-            compressor.stream_writer(raw, closefd=False) as writer,
-        ):
-            while length := os.readv(reader, [buffer]):
-                writer.write(view[:length])
-    finally:
-        os.close(reader)
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise file_error("The memory image could not be made", error) from error
+
+
+def _fallocate(descriptor: int, size: int) -> None:
+    """fallocate(2) beyond the end of the file, which Python offers only together with a new length."""
+    call = getattr(ctypes.CDLL(None, use_errno=True), "fallocate64", None)
+    if call is None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+    call.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
+    if call(descriptor, _KEEP_SIZE, 0, size):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
+def _reserve(descriptor: int, size: int) -> None:
+    """Take the space and leave the length. Where that is not possible, at least look whether there is room."""
+    try:
+        _fallocate(descriptor, size)
+    except OSError as error:
+        if error.errno not in (errno.EOPNOTSUPP, errno.ENOSYS):
+            raise
+        free = os.fstatvfs(descriptor)
+        if free.f_bavail * free.f_frsize < size:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from None
+
+
+def _keep_raw(descriptor: int, raw: Path, path: Path) -> None:
+    os.ftruncate(descriptor, os.fstat(descriptor).st_size)  # gives back what was reserved beyond
+    raw.rename(path)
+    _make_durable(descriptor, path)
+
+
+def _follow(source: Path, target: Path, complete: threading.Event) -> None:
+    """Compress a file that grows until it is complete, durably."""
+    view = memoryview(bytearray(_CHUNK))
+    compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
+    file = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with source.open("rb", buffering=0) as growing, os.fdopen(file, "wb", buffering=_CHUNK) as raw:
+        while True:
+            is_complete = complete.is_set()
+            length = growing.readinto(view) or 0
+            if length:
+                raw.write(compressor.compress(view[:length]))
+            elif is_complete:
+                break
+            else:
+                complete.wait(_LOOK_AGAIN)
+        raw.flush()
+        os.fsync(raw.fileno())
 
 
 def _decompress(file: int, writer: int) -> None:
-    """To the end of the image, so that its checksum is looked at, also when QEMU needs no more of it."""
+    """Give QEMU what is undamaged.
+
+    :raise ZstdError: the image is damaged, or ends too early.
+    """
     wanted = True
     try:
         with os.fdopen(file, "rb", buffering=0) as raw:
-            reader = zstandard.ZstdDecompressor().stream_reader(raw, closefd=False)
-            while chunk := reader.read(_CHUNK):
-                wanted = wanted and _write_all(writer, chunk)
+            for frame in _frames(raw):
+                wanted = wanted and _write_all(writer, frame)
     finally:
         os.close(writer)
+
+
+def _frames(raw: BinaryIO) -> Iterator[bytes]:
+    decompressor = zstandard.ZstdDecompressor()
+    rest = raw.read(_CHUNK)
+    while rest:
+        frame, parts = decompressor.decompressobj(), []
+        while not frame.eof:
+            if not rest:
+                raise zstandard.ZstdError("it ends too early")
+            parts.append(frame.decompress(rest))
+            rest = frame.unused_data if frame.eof else raw.read(_CHUNK)
+        yield b"".join(parts)
+        rest = rest or raw.read(_CHUNK)
 
 
 def _write_all(descriptor: int, data: bytes) -> bool:

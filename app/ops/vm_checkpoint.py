@@ -179,7 +179,7 @@ class _Keeper:
         with failures():
             record_memory_image(
                 self.context, tx, self.plan["snapshot"], memory["sr"], self._image, self._facts.saved,
-                _COMPRESSION[self._method],
+                self._facts.compression,
             )  # fmt: skip
 
     def _figures(self, tx: Transaction) -> tuple[dict[str, str], float]:
@@ -192,7 +192,7 @@ class _Keeper:
             DURATION: f"{self._facts.duration * 1000:.0f}",
             MEMORY_SIZE: str(self._facts.saved.size),
             METHOD: self._method,
-            COMPRESSED: _COMPRESSION[self._method],
+            COMPRESSED: self._facts.compression,
         }, self._facts.saved.pause
 
 
@@ -222,5 +222,5 @@ async def _go_on_without(context: Context, plan: Mapping[str, Any]) -> None:
     files = context.files(plan["memory"]["sr"])
     image = plan["memory"]["image"]
     with failures():
-        files.memory_part_path(image).unlink(missing_ok=True)
+        files.remove_memory_part(image)
         files.discard([image])

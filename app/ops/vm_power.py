@@ -204,7 +204,7 @@ async def undo_suspend(context: Context, vm: str, image: str, sr: str) -> None:
         await context.driver.end_save(record.uuid, running=True)
     files = context.files(sr)
     files.discard([image])
-    files.memory_part_path(image).unlink(missing_ok=True)
+    files.remove_memory_part(image)
 
 
 async def _resume(context: Context, vm: str, *, paused: bool) -> None:

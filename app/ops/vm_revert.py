@@ -259,7 +259,7 @@ def _restore_figures(tx: Transaction, vm: VM, snapshot: VM) -> None:
 def _drop_shared(context: Context, memory: Mapping[str, str] | None) -> None:
     if memory:
         files = context.files(memory["sr"])
-        files.memory_part_path(memory["image"]).unlink(missing_ok=True)
+        files.remove_memory_part(memory["image"])
         files.discard([memory["image"]])
 
 

@@ -243,6 +243,18 @@ class FileRepository(ImageChains):
             files.remove_quietly(target)
             raise StorageError.from_os_error(error, "share the memory image", source) from error
 
+    def remove_memory_part(self, image_id: str) -> None:
+        """Remove what was written of a memory image whose saving is over, by whatever name it begins with.
+
+        :raise StorageError: io.
+        """
+        part = self.memory_part_path(image_id)
+        try:
+            for path in self._memory.glob(f"{part.name}*"):
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            raise StorageError.from_os_error(error, "remove", part) from error
+
     def remove_memory_parts(self) -> None:
         """Remove memory images whose saving was interrupted; only when no guest can be writing one.
 

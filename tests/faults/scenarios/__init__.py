@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tests.faults.scenarios import (
+    checkpoints,
     cloning,
     groups,
     merges,
@@ -25,6 +26,18 @@ __all__ = ["SCENARIOS", "Facts", "Scenario"]
 
 SCENARIOS: Mapping[str, Scenario] = {
     name: scenario
-    for module in (snapshots, groups, quiesced, reverts, removals, orphans, cloning, power, storage, merges)
+    for module in (
+        snapshots,
+        checkpoints,
+        groups,
+        quiesced,
+        reverts,
+        removals,
+        orphans,
+        cloning,
+        power,
+        storage,
+        merges,
+    )
     for name, scenario in module.SCENARIOS.items()
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from app.api import VMCalls, VMPowerState
+from app.api import VM, Ref, VMCalls, VMPowerState
 from tests.engine.vm.guests import counter, go_on, some_ticks
 from tests.faults.scenarios.base import (
     MIB,
@@ -60,7 +60,7 @@ async def checkpoint_of_suspended(bench: Bench, facts: Facts) -> None:
         await _goes_back(bench, facts, snap, facts["counter"])
 
 
-async def _goes_back(bench: Bench, facts: Facts, snap: str, known: int) -> None:
+async def _goes_back(bench: Bench, facts: Facts, snap: Ref[VM], known: int) -> None:
     vm, frozen = facts["vm"], counter(bench, snap)
     before = contents(bench, snap)
     assert bench.vm(snap).power_state is VMPowerState.Suspended

@@ -31,6 +31,7 @@ from app.hypervisor.memory import (
     begin,
     change,
     completed,
+    finalized,
     give_up,
     prepare,
     require_moving,
@@ -151,6 +152,7 @@ class _Pause:
 
     async def end(self) -> None:
         """Leave the guest as it was before."""
+        await finalized(self._guest)
         await self._guest.refresh()
         if not self._was_running:
             await stand_still(self._guest)

@@ -22,6 +22,7 @@ _FILE_URI_SINCE = (9, 1)
 _DESCRIPTOR_NAME = "memory"
 _UNLIMITED = 1 << 50
 _LOOK_AGAIN = 0.1
+_LOOK_CLOSELY = 0.002
 _MOVING = ("setup", "active", "device", "pre-switchover", "cancelling", "wait-unplug")
 _FULL = "No space left on device"
 _STANDING = ("paused", "saved")
@@ -42,6 +43,7 @@ async def save(guest: Guest, path: Path, progress: Progress) -> SavedFacts:
             await guest.stop("save")
         await begin(guest, target)
         await completed(guest, progress)
+        await finalized(guest)
         pause = time.monotonic() - started
         await target.finish()
     except BaseException:
@@ -118,6 +120,15 @@ async def completed(guest: Guest, progress: Progress) -> None:
         await change(guest, _LOOK_AGAIN)
 
 
+async def finalized(guest: Guest) -> None:
+    """Wait until QEMU lets the guest go on: it tells of a transfer's end before it is through with it.
+
+    :raise DriverError: as `Guest.execute`.
+    """
+    while (await guest.execute("query-status"))["status"] == "finish-migrate":
+        await asyncio.sleep(_LOOK_CLOSELY)
+
+
 def require_moving(info: Mapping[str, Any]) -> None:
     """:raise DriverError: the migration that `query-migrate` tells of has failed or was cancelled."""
     status = info.get("status", "none")
@@ -154,6 +165,7 @@ async def end_transfer(guest: Guest, *, running: bool) -> None:
         await _end_background(guest)
     else:
         await _cancel(guest)
+    await finalized(guest)
     await guest.refresh()
     if running and guest.state in _STANDING:
         await guest.resume()

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.bench import (
+    checkpoint_pause,
     desktop,
     guest_stall,
     merging,
@@ -30,6 +31,7 @@ def known() -> list[Benchmark]:
     return [
         *snapshot_speed.benchmarks(),
         guest_stall.benchmark(),
+        *checkpoint_pause.benchmarks(),
         size_independence.benchmark(),
         *desktop.benchmarks(),
         ui_stall.benchmark(),

@@ -78,7 +78,7 @@ async def _measure(options: Options, folder: Path, code: bytes) -> dict[str, lis
     samples: dict[str, list[float]] = {"snapshot": [], "internal": [], "undisturbed": [], "switch": []}
     async with opened(folder) as bench:
         ours, other = [await _ticking_vm(bench, name, code) for name in ("ours", "internal")]
-        async with _listening(bench, ours) as our_line, _listening(bench, other) as other_line:
+        async with listening(bench, ours) as our_line, listening(bench, other) as other_line:
             windows = await _disturb(bench, ours, other, min(options.take(ROUNDS), MOST_ROUNDS), samples["switch"])
         for series, line in (("snapshot", our_line), ("internal", other_line), ("undisturbed", our_line)):
             samples[series] = [longest_gap(line, *window) for window in windows[series]]
@@ -97,7 +97,7 @@ async def _disturb(
 ) -> dict[str, list[tuple[float, float]]]:
     """Take snapshots in turns, one guest standing while the other is measured; answer when that was."""
     windows: dict[str, list[tuple[float, float]]] = {"snapshot": [], "internal": [], "undisturbed": []}
-    async with _monitor(bench, other) as monitor:
+    async with rescue_monitor(bench, other) as monitor:
         await bench.session.VM.pause(other)
         for number in range(rounds):
             await asyncio.sleep(SETTLE_SECONDS)
@@ -111,9 +111,9 @@ async def _disturb(
             await bench.session.VM.unpause(other)
             await asyncio.sleep(SETTLE_SECONDS)
             started = time.monotonic()
-            await _internal_snapshot(monitor, "snapshot-save", vmstate=first_node("disk0"))
+            await internal_snapshot(monitor, "snapshot-save", vmstate=first_node("disk0"))
             windows["internal"].append(await _to_the_end(started))
-            await _internal_snapshot(monitor, "snapshot-delete")
+            await internal_snapshot(monitor, "snapshot-delete")
             await bench.session.VM.pause(other)
             await bench.session.VM.unpause(ours)
     return windows
@@ -127,7 +127,7 @@ async def _to_the_end(started: float) -> tuple[float, float]:
 
 
 @asynccontextmanager
-async def _listening(bench: EngineBench, vm: Ref[VM]) -> AsyncIterator[list[float]]:
+async def listening(bench: EngineBench, vm: Ref[VM]) -> AsyncIterator[list[float]]:
     """When the guest's bytes came, filled in at the end of the block. :raise RuntimeError: a write failed."""
     socket = bench.engine.context.driver.serial_socket(bench.vm(vm).uuid)
     argv = (sys.executable, "-m", "tests.bench.tick_reader", str(socket))
@@ -150,7 +150,7 @@ async def _listening(bench: EngineBench, vm: Ref[VM]) -> AsyncIterator[list[floa
 
 
 @asynccontextmanager
-async def _monitor(bench: EngineBench, vm: Ref[VM]) -> AsyncIterator[QMPClient]:
+async def rescue_monitor(bench: EngineBench, vm: Ref[VM]) -> AsyncIterator[QMPClient]:
     """The guest's second monitor; the engine uses the first."""
     layout = Layout(bench.config.data_dir, bench.config.run_dir)
     record = layout.read(bench.vm(vm).uuid)
@@ -163,11 +163,11 @@ async def _monitor(bench: EngineBench, vm: Ref[VM]) -> AsyncIterator[QMPClient]:
         await client.disconnect()
 
 
-async def _internal_snapshot(monitor: QMPClient, command: str, **more: Any) -> None:
+async def internal_snapshot(monitor: QMPClient, command: str, **more: Any) -> None:
     """Run one of QEMU's snapshot jobs to its end. :raise RuntimeError: the job failed; with QEMU's words."""
     listener = EventListener(names={"JOB_STATUS_CHANGE"})
     with monitor.listen(listener):
-        arguments = {"job-id": "internal", "tag": "internal", "devices": [first_node("disk0")], **more}
+        arguments = {"job-id": "internal", "tag": "internal", "devices": [first_node("disk0")]} | more
         await monitor.execute(command, arguments)
         async for event in listener:
             if event["data"] == {"id": "internal", "status": "concluded"}:

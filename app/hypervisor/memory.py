@@ -126,7 +126,8 @@ async def finalized(guest: Guest) -> None:
     :raise DriverError: as `Guest.execute`.
     """
     while (await guest.execute("query-status"))["status"] == "finish-migrate":
-        await asyncio.sleep(_LOOK_CLOSELY)
+        guest.migration.clear()
+        await change(guest, _LOOK_CLOSELY)
 
 
 def require_moving(info: Mapping[str, Any]) -> None:

@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -111,7 +111,7 @@ async def _measure(options: Options, folder: Path, code: bytes, size: int) -> Ta
     taken = Taken()
     async with opened(folder) as bench:
         vm = await _dirty_vm(bench, code, size)
-        operations = {
+        operations: dict[str, Callable[[int], Awaitable[tuple[int, float]]]] = {
             "checkpoint": lambda number: _checkpoint(bench, vm, number),
             "suspend": lambda number: _suspend(bench, vm, folder / f"suspend-{number}"),
             "savevm": lambda number: _savevm(bench, vm),
@@ -199,8 +199,9 @@ async def _savevm(bench: EngineBench, vm: Ref[VM]) -> tuple[int, float]:
 
 
 async def _active_node(monitor: QMPClient) -> str:
-    for block in await monitor.execute("query-block"):  # type: ignore[union-attr]
-        assert isinstance(block, dict)
+    blocks = await monitor.execute("query-block")
+    assert isinstance(blocks, list)
+    for block in blocks:
         if block.get("inserted") and "disk0" in block["qdev"]:
             return str(block["inserted"]["node-name"])
     return first_node("disk0")

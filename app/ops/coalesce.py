@@ -108,6 +108,18 @@ def is_kind(answer: str) -> bool:
     return answer in ("commit", "stream")
 
 
+def concerns(children: Mapping[str, Collection[str]], hidden: Iterable[str]) -> set[str]:
+    """The images whose records `plan` looks at: hidden ones with one child, and all on top of them."""
+    waiting = [image for image in hidden if len(children.get(image, ())) == 1]
+    found: set[str] = set()
+    while waiting:
+        image = waiting.pop()
+        if image not in found:
+            found.add(image)
+            waiting += children.get(image, ())
+    return found
+
+
 class _Tree:
     def __init__(self, children: Mapping[str, Collection[str]], disks: Iterable[Disk]) -> None:
         self.children = children

@@ -86,14 +86,20 @@ class Context:
         raise Failure("SR_OPERATION_NOT_SUPPORTED", sr)
 
     @asynccontextmanager
-    async def alone_with(self, vm: str) -> AsyncIterator[None]:
+    async def alone_with(self, vm: str, *, to_end: bool = False) -> AsyncIterator[None]:
         """One change of a VM's disks or process at a time; the others wait their turn.
 
+        :param to_end: only to end the guest. That must be possible whatever is unsettled: a QEMU that does not answer
+            may be the reason.
         :raise Failure: an earlier change could not be completed or undone, and still cannot.
         """
         async with self._lock(vm):
             await self.merging.give_way(self.store, vm)
-            await self._settle_all(vm)
+            try:
+                await self._settle_all(vm)
+            except Failure:
+                if not to_end:
+                    raise
             yield
 
     @asynccontextmanager

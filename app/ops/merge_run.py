@@ -23,7 +23,7 @@ from app.hypervisor.driver import DriverError, MergeOrder
 from app.log import get
 from app.ops.coalesce import Merge, choose, is_kind
 from app.ops.context import Context
-from app.ops.merge_settle import MERGE, SWITCHED, Plan, complete, goes, recover, renamed, settle_files, stays
+from app.ops.merge_settle import HEADROOM, MERGE, SWITCHED, Plan, complete, finish_job, recover
 from app.ops.merge_survey import survey
 from app.ops.merging import Running
 from app.ops.task import current
@@ -40,7 +40,6 @@ SPEED_KEY: Final = "stillframe.merge-speed"
 """In an SR's other_config: bytes a second that a merge may copy; 0 is as fast as it goes."""
 SPEED_BESIDE_A_GUEST: Final = 256 << 20
 """Without that key, while the VM runs. Without a guest nobody is kept waiting, so there is no limit."""
-_HEADROOM: Final = 4 << 20
 _COPIED: Final = 0.95
 
 
@@ -91,7 +90,7 @@ async def _follow(context: Context, entry: Entry, running: Running) -> None:
         current().point_of_no_return()
         with failures(str(plan["guest"])):
             if plan["guest"]:
-                await _finish_job(context, plan)
+                await finish_job(context, plan)
             entry.record(SWITCHED)
         crash_points.reach("merge.switched")
         await complete(context, plan)
@@ -148,7 +147,7 @@ async def _begin(context: Context, merge: Merge) -> Entry:
         kind = choose(merge, down, up)
         if not is_kind(kind):
             raise Waits(kind)
-        files.require_free((down if kind == "commit" else up) + _HEADROOM)
+        files.require_free((down if kind == "commit" else up) + HEADROOM)
         overlay = await _overlay(context, merge) if kind == "commit" else ""
         entry = context.journal.begin(MERGE, **_plan(files, merge, kind, overlay))
     crash_points.reach("merge.journaled")
@@ -236,19 +235,6 @@ async def _wait_for_job(context: Context, plan: Plan) -> None:
         raise StorageError.no_space("There is not enough free space for the disk image.", stderr=job.error)
     if job.state != "ready":
         raise DriverError(f"QEMU could not merge the images: {job.error or job.state}", cause="qmp", detail=job.error)
-
-
-async def _finish_job(context: Context, plan: Plan) -> None:
-    """Flush, prove, see that there is room, and only then let QEMU point past the image that goes."""
-    files = context.files(plan["sr"])
-    await context.driver.flush_image(plan["guest"], plan["device"], files.image_path(stays(plan)))
-    await asyncio.to_thread(merging.prove, files, stays(plan), goes(plan))
-    files.require_free(_HEADROOM)
-    await asyncio.to_thread(merging.secure_header, files, renamed(plan)[0])
-    crash_points.reach("merge.proven")
-    await context.driver.finish_merge(plan["guest"], plan["job"])
-    crash_points.reach("merge.finalized")
-    await settle_files(context, plan)
 
 
 @contextlib.contextmanager

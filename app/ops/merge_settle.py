@@ -18,6 +18,7 @@ from app.ops.locking import refresh_vdi
 from app.ops.storage_ops import update_space
 from app.ops.translate import failures
 from app.storage import merging
+from app.storage.errors import StorageError
 from app.storage.journal import Entry
 from app.store import Transaction
 
@@ -25,6 +26,8 @@ log = get(__name__)
 
 MERGE: Final = "merge"
 SWITCHED: Final = "switched"
+HEADROOM: Final = 4 << 20
+"""Bytes that have to be free beside what is copied."""
 
 Plan = Mapping[str, Any]
 """The facts of the journal entry; see `app.ops.merge_run`."""
@@ -107,17 +110,18 @@ def _move(context: Context, tx: Transaction, ref: str, plan: Plan) -> None:
 
 
 async def recover_at_start(context: Context, entry: Entry) -> None:
-    """As `recover`; but a job that a guest still works on is kept, to be followed again."""
-    plan = entry.facts
-    if entry.phase != SWITCHED and plan["guest"] and context.driver.state(str(plan["guest"])) != "absent":
+    """As `recover`; but what a guest has copied meanwhile counts, and a job that still runs is followed again."""
+    plan: Plan = entry.facts
+    if entry.phase != SWITCHED and plan["guest"] and context.driver.state(plan["guest"]) != "absent":
         try:
-            job = await context.driver.merge_facts(str(plan["guest"]), str(plan["job"]))
-        except DriverError as error:
-            log.warning("a merge cannot be asked about", entry=entry.id, error=error.message)
-        else:
+            job = await context.driver.merge_facts(plan["guest"], plan["job"])
             if job.state == "running":
                 context.merging.left.append(entry)
                 return
+            if job.state == "ready":
+                await finish_job(context, plan)
+        except (DriverError, StorageError) as error:
+            log.warning("a guest's merge is not taken over", entry=entry.id, error=error.message)
     await recover(context, entry)
 
 
@@ -159,6 +163,22 @@ async def _has_switched(context: Context, plan: Plan) -> bool:
             return False
         await settle_files(context, plan)
     return True
+
+
+async def finish_job(context: Context, plan: Plan) -> None:
+    """Flush, prove, see that there is room, and only then let QEMU point past the image that goes.
+
+    :raise DriverError, StorageError: it may have done so all the same; `recover` asks.
+    """
+    files = context.files(plan["sr"])
+    await context.driver.flush_image(plan["guest"], plan["device"], files.image_path(stays(plan)))
+    await asyncio.to_thread(merging.prove, files, stays(plan), goes(plan))
+    files.require_free(HEADROOM)
+    await asyncio.to_thread(merging.secure_header, files, renamed(plan)[0])
+    crash_points.reach("merge.proven")
+    await context.driver.finish_merge(plan["guest"], plan["job"])
+    crash_points.reach("merge.finalized")
+    await settle_files(context, plan)
 
 
 async def settle_files(context: Context, plan: Plan) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection, Mapping
 from typing import Final
 
 from app.api import NULL, VBD, VDI, VM, VMPowerState
 from app.api.types import is_null
-from app.ops.coalesce import Disk, Holder, Merge, plan
+from app.ops.coalesce import Disk, Holder, Merge, concerns, plan
 from app.ops.context import Context
 from app.ops.translate import failures
 
@@ -17,16 +18,24 @@ _WITH_GUEST: Final = (VMPowerState.Running, VMPowerState.Paused)
 async def survey(context: Context, sr: str) -> list[Merge]:
     """The merges that are due in a repository. :raise Failure: it cannot be read, or holds no images."""
     files = context.files(sr)
+    if not _hidden(context, sr):
+        return []
     with failures():
         children = await asyncio.to_thread(files.children_map)
-    return plan(sr, children, _disks(context, sr), context.merging.read_in(sr))
+    return plan(sr, children, _disks(context, sr, children), context.merging.read_in(sr))
 
 
-def _disks(context: Context, sr: str) -> list[Disk]:
+def _hidden(context: Context, sr: str) -> list[str]:
+    return [vdi.location for vdi in context.store.all(VDI).values() if not vdi.managed and sr == vdi.SR]
+
+
+def _disks(context: Context, sr: str, children: Mapping[str, Collection[str]]) -> list[Disk]:
+    """The disks that merges have to do with: of many thousands these are few."""
+    concerned = concerns(children, _hidden(context, sr))
     return [
         Disk(ref, vdi.location, not vdi.managed, vdi.physical_utilisation, tuple(_holders(context, vdi)))
         for ref, vdi in context.store.all(VDI).items()
-        if sr == vdi.SR
+        if sr == vdi.SR and vdi.location in concerned
     ]
 
 

@@ -74,7 +74,7 @@ class VMPowerOps(Operations, VMCalls):
     async def hard_shutdown(self, vm: Ref[VM]) -> None:
         async with operation(self.context, (vm, VMOperation.hard_shutdown)):
             self._cut_short(vm)
-            async with self.context.alone_with(vm):
+            async with self.context.alone_with(vm, to_end=True):
                 await end_guest(self.context, vm)
 
     def _cut_short(self, vm: Ref[VM]) -> None:
@@ -103,7 +103,10 @@ class VMPowerOps(Operations, VMCalls):
     async def power_state_reset(self, vm: Ref[VM]) -> None:
         if self.store.get(VM, vm).is_control_domain:
             raise not_allowed("This operation is not allowed on a control domain")
-        async with operation(self.context, (vm, VMOperation.power_state_reset)), self.context.alone_with(vm):
+        async with (
+            operation(self.context, (vm, VMOperation.power_state_reset)),
+            self.context.alone_with(vm, to_end=True),
+        ):
             await end_guest(self.context, vm)
 
     async def _press_power_button(self, vm: Ref[VM], patience: float) -> None:

@@ -227,3 +227,20 @@ async def test_an_error_at_any_step_is_survived(bench: Bench, monkeypatch: pytes
         assert_tidy(bench)
         await bench.coalesce()
         assert depth(bench, vm) == 3
+
+
+async def test_a_guest_can_be_ended_whatever_is_unsettled(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    vm, snaps = await chained(bench)
+    before = contents(bench, snaps["top"], "0")
+    await uninstall(bench, snaps["middle"])
+    monkeypatch.setenv("STILLFRAME_FAIL_AT", "merge.recorded")
+    with pytest.raises(Failure):
+        await bench.coalesce()
+    with pytest.raises(Failure) as caught:
+        await bench.session.VM.pause(vm)
+    assert "unsettled" in str(caught.value)
+    await bench.session.VM.hard_shutdown(vm)
+    monkeypatch.delenv("STILLFRAME_FAIL_AT")
+    await bench.session.VM.start(vm)
+    await some_ticks(bench, vm)
+    assert depth(bench, vm) == 3 and contents(bench, snaps["top"], "0") == before

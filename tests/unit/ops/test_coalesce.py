@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.ops.coalesce import SMALL, Disk, Holder, Merge, choose, plan
+from app.ops.coalesce import SMALL, Disk, Holder, Merge, choose, concerns, plan
 
 RUNNING = Holder("vm", "uuid", "disk0")
 HALTED = Holder("vm")
@@ -75,6 +75,12 @@ def test_long_chains_go_first_then_what_moves_least() -> None:
         disk("b", HALTED, size=9),
     )
     assert [merge.base for merge in merges] == ["l5", "hb", "ha"]
+
+
+def test_what_a_merge_concerns() -> None:
+    children = children_of({"base": "root", "child": "base", "a": "child", "b": "child", "x": "two", "y": "two"})
+    assert concerns(children, ["base", "two"]) == {"base", "child", "a", "b"}
+    assert concerns(children_of({"a": "b", "b": "a"}), ["a"]) == {"a", "b"}
 
 
 def test_images_in_a_circle_end() -> None:

@@ -183,8 +183,11 @@ async def revert_to_memory(stage: Stage, counter: Counter, vm: Ref[VM], checkpoi
     await stage.no_dialog()
 
     def reverted() -> bool:
+        # Now grew from the checkpoint before as well: what tells is that the safety snapshot lies in between.
+        kept_first = stage.vm(f"Before revert to {CHECKPOINT}") is not None
         record = stage.cache.get(VM, vm)
-        return record is not None and record.parent == checkpoint and stage.is_in(NAME, VMPowerState.Running)
+        back = record is not None and record.parent == checkpoint
+        return kept_first and back and stage.is_in(NAME, VMPowerState.Running)
 
     await stage.until(reverted, "the VM went back to its memory and was resumed")
     await counter.listen(vm)

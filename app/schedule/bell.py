@@ -7,6 +7,7 @@ a second job compares the two clocks every few seconds and rings at once where t
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -42,6 +43,8 @@ class Bell:
 
     def open(self) -> None:
         """Begin, with a ring."""
+        # It calls a job an error that ends because we close; what may go wrong in ours is logged by ourselves.
+        logging.getLogger("apscheduler.executors").setLevel(logging.CRITICAL)
         self._scheduler = AsyncIOScheduler(event_loop=asyncio.get_running_loop(), timezone="UTC")
         self._scheduler.start()
         self._scheduler.add_job(self._watch, "interval", seconds=WATCH_SECONDS, id="watch", misfire_grace_time=None)

@@ -10,6 +10,7 @@ from app.api import VM, Ref, VMPowerState
 from ui.machines.console_tab import ConsoleTab
 from ui.snapshots.tab import SnapshotsTab
 from ui.snapshots.take_dialog import TakeDialog
+from ui.tour import protection
 from ui.tour.stage import Counter, Stage, TourFailed
 
 NAME = "billing-db"
@@ -40,6 +41,7 @@ async def main_job(stage: Stage, counter: Counter) -> None:
     await branch_out(stage, counter, vm, snapshot)
     checkpoint, kept = await keep_memory(stage, counter, vm)
     await revert_to_memory(stage, counter, vm, checkpoint, kept)
+    await protection.protect(stage, vm)
     await look_around(stage, vm)
 
 
@@ -224,6 +226,7 @@ async def look_around(stage: Stage, vm: Ref[VM]) -> None:
 
 async def clean_up(stage: Stage) -> None:
     """Nothing of the tour stays behind, whatever became of it."""
+    await protection.clean_up(stage)
     found = stage.vm(NAME)
     if found is not None:
         await stage.desktop.session.VM.uninstall(found[0], True)

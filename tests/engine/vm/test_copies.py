@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.api import NULL, VDI, VIF, VM, Ref, VMCalls, VMPowerState
+from app.api import NULL, VDI, VIF, VM, Ref, SRCalls, VMCalls, VMPowerState
 from tests.engine.vm.guests import (
     DATA,
     SMALL,
@@ -134,7 +134,7 @@ async def test_a_long_chain_becomes_one_image(bench: Bench) -> None:
 
 
 async def test_a_snapshot_is_copied_while_its_vm_goes_on(bench: Bench) -> None:
-    """Snapshots are taken and deleted around it meanwhile; the copy shows the instant of the snapshot."""
+    """Snapshots are taken, deleted and merged around it meanwhile; the copy shows the instant of the snapshot."""
     vm = await bench.sample_vm(disks=2, size=64 << 20)
     for place in range(48):
         write_bytes(bench.image(vm, "1"), place << 20, os.urandom(1 << 20))
@@ -150,7 +150,9 @@ async def test_a_snapshot_is_copied_while_its_vm_goes_on(bench: Bench) -> None:
     await bench.run(VMCalls.uninstall, older, False)
     await some_ticks(bench, vm)
     await bench.run(VMCalls.uninstall, newer, False)
+    merging = asyncio.ensure_future(bench.run(SRCalls.coalesce, bench.sr()))
     made = Ref[VM](await copying)
+    await merging
     assert contents(bench, made, ["0", "1"]) == before
     assert contents(bench, snap, ["0", "1"]) == before
     assert_independent(bench, made)

@@ -75,7 +75,7 @@ class ChainsTab(QWidget):
         super().__init__(parent)
         self._workspace = workspace
         self.setAccessibleName("Chains")
-        self.question: Question[tuple[Answer, Answer]] = Question(
+        self.question: Question[tuple[Answer, Answer | None]] = Question(
             workspace, lambda ref: ask(workspace.session, ref), self
         )
         self.health = Pill("")
@@ -170,6 +170,7 @@ class ChainsTab(QWidget):
         self.summary.setText(summary(found))
         self.model.set_items(found.families)
         self.merges.show_merges(found.merges)
+        self.merges.setVisible(answer[1] is not None)
         self._pages.setCurrentIndex(0)
         if found.merges and self.isVisible():
             self._poll.start()

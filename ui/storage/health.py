@@ -74,20 +74,20 @@ class Report:
     merges: Mapping[str, Merge] = field(default_factory=dict)
 
 
-async def ask(session: Session, sr: str) -> tuple[Answer, Answer]:
-    """The two answers. :raise Failure: of the first; an engine that does not merge by itself has no second."""
+async def ask(session: Session, sr: str) -> tuple[Answer, Answer | None]:
+    """The two answers. :raise Failure: of the first; an engine that does not merge by itself has no second: None."""
     ref: Ref[SR] = Ref(sr)
     chains = await session.SR.get_chain_health(ref)
     try:
         merges = await session.SR.get_pending_merges(ref)
     except Failure:
-        merges = {}
+        return chains or {}, None
     return chains or {}, merges or {}
 
 
-def report(cache: ObjectCache, sr: str, answers: tuple[Answer, Answer]) -> Report:
+def report(cache: ObjectCache, sr: str, answers: tuple[Answer, Answer | None]) -> Report:
     """The answers with names in place of references."""
-    chains, pending = answers
+    chains, pending = answers[0], answers[1] or {}
     gone = {str(vm.snapshot_of): name_of_gone(vm) for vm in orphans(cache).values()}
     families = {ref: _family(cache, ref, told, gone) for ref, told in chains.items() if ref != sr}
     merges = {vdi: _merge(cache, vdi, told) for vdi, told in pending.items()}

@@ -148,3 +148,26 @@ async def test_the_chains_tab_shows_what_the_engine_tells(desk: Desk, qtbot: QtB
     await desk.bench.session.VM.snapshot(ref, "c")
     await until(lambda: tab.model.items[ref].depth == 4)
     tab.hide()
+
+
+async def test_a_merge_is_seen_and_done_at_once(desk: Desk, qtbot: QtBot) -> None:
+    ref = await guest(desk)
+    session = desk.bench.session
+    await session.VM.snapshot(ref, "a")
+    middle = await session.VM.snapshot(ref, "b")
+    (sr,) = (ref for ref, sr in desk.bench.cache.all(SR).items() if sr.content_type != "iso")
+    tab = ChainsTab(desk.workspace)
+    qtbot.addWidget(tab)
+    tab.show_object("SR", sr)
+    tab.show()
+    await until(lambda: ref in tab.model.items and tab.model.items[ref].depth == 3)
+    if not tab.merges.isVisible():
+        tab.hide()
+        pytest.skip("the engine does not merge yet")
+    await session.VM.uninstall(middle, False)
+    await until(lambda: tab.merges.model.items or tab.model.items[ref].depth == 2)
+    desk.workspace.commands.run("sr.coalesce", (("SR", sr),))
+    await until(lambda: tab.model.items[ref].depth == 2 and not tab.merges.model.items)
+    await idle(desk)
+    assert tab.merges.words.text() == "Nothing waits to be merged."
+    tab.hide()

@@ -141,6 +141,14 @@ async def test_an_engine_that_does_not_tell(tab: ChainsTab, engine: FakeEngine, 
     assert tab.nothing.sentence.text() == "This storage does not tell of its chains."
 
 
+async def test_an_engine_that_does_not_merge_shows_no_merges(tab: ChainsTab, engine: FakeEngine) -> None:
+    assert tab.merges.isVisible()
+    engine.answer("SR.get_pending_merges", Failure("MESSAGE_METHOD_UNKNOWN", "SR.get_pending_merges"))
+    tab.question.about(pools.SR_DISKS)
+    await until(lambda: not tab.merges.isVisible())
+    assert tab.model.items
+
+
 def test_the_verdict_names_the_worst(engine: FakeEngine) -> None:
     def told(**more: str) -> tuple[str, str]:
         chains = {"sr": {"depth": "30", "missing": more.get("missing", "0")}, "vm": {"depth": more.get("depth", "3")}}

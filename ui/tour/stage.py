@@ -156,6 +156,7 @@ class Counter:
         self._stage = stage
         self.boots = 0
         self.broken = False
+        self.broken_at = -1
         self.started_at = -1
         self.now = -1
         self._task: asyncio.Task[None] | None = None
@@ -202,7 +203,7 @@ class Counter:
         if boot is not None:
             self.boots, self.started_at = int(boot[1]), int(boot[2])
         if line.startswith("stillframe broken"):
-            self.broken = True
+            self.broken, self.broken_at = True, self.now
         tick = re.match(r"n=(\d+) t=(\d+)", line)
         if tick is not None:
             self.now = int(tick[1])

@@ -34,10 +34,10 @@ async def main_job(stage: Stage, counter: Counter) -> None:
     vm = await make_vm(stage)
     await see_it_count(stage, counter, vm)
     await counter.reaches(40)
-    snapshot, frozen = await take_snapshot(stage, counter, vm)
+    snapshot, before = await take_snapshot(stage, counter, vm)
     await break_it(stage, counter, vm)
     await revert(stage, vm)
-    await see_it_back(stage, counter, vm, snapshot, frozen)
+    await see_it_back(stage, counter, vm, snapshot, before)
     await branch_out(stage, counter, vm, snapshot)
     checkpoint, kept = await keep_memory(stage, counter, vm)
     await revert_to_memory(stage, counter, vm, checkpoint, kept)
@@ -74,7 +74,7 @@ async def see_it_count(stage: Stage, counter: Counter, vm: Ref[VM]) -> None:
 
 
 async def take_snapshot(stage: Stage, counter: Counter, vm: Ref[VM]) -> tuple[Ref[VM], int]:
-    """Through the dialog, while the guest counts; answer the snapshot and the count at about that moment."""
+    """Through the dialog, while the guest counts; answer the snapshot and the count heard before it."""
     stage.window.show_object("VM", vm, "snapshots")
     await stage.picture("no-snapshots")
     stage.run("vm.snapshot")
@@ -83,16 +83,16 @@ async def take_snapshot(stage: Stage, counter: Counter, vm: Ref[VM]) -> tuple[Re
     name.selectAll()
     QTest.keyClicks(name, SNAPSHOT)
     await stage.picture("take-snapshot")
+    before = counter.now
     await stage.click(dialog, "Take Snapshot")
     await stage.until(lambda: stage.vm(SNAPSHOT), "the snapshot is taken")
-    frozen = counter.now
     await stage.no_dialog()
     found = stage.vm(SNAPSHOT)
     assert found is not None
     snapshot = found[0]
     await stage.until(lambda: stage.has_picture(snapshot), "the snapshot has its picture")
     await stage.picture("snapshot-taken")
-    return snapshot, frozen
+    return snapshot, before
 
 
 async def break_it(stage: Stage, counter: Counter, vm: Ref[VM]) -> None:
@@ -120,7 +120,7 @@ async def revert(stage: Stage, vm: Ref[VM]) -> None:
     await stage.no_dialog()
 
 
-async def see_it_back(stage: Stage, counter: Counter, vm: Ref[VM], snapshot: Ref[VM], frozen: int) -> None:
+async def see_it_back(stage: Stage, counter: Counter, vm: Ref[VM], snapshot: Ref[VM], before: int) -> None:
     """The guest runs again and counts on from the snapshot's count."""
 
     def reverted() -> bool:
@@ -131,9 +131,10 @@ async def see_it_back(stage: Stage, counter: Counter, vm: Ref[VM], snapshot: Ref
     await stage.until(reverted, "a safety snapshot was taken, the VM was reverted and runs again")
     await counter.listen(vm)
     await stage.until(lambda: counter.now > 0, "the guest counts again")
-    # The count was read from the serial line around the snapshot, which comes a few ticks after the request.
-    if not frozen - 40 <= counter.started_at <= frozen + 40:
-        raise TourFailed(f"the guest should count on from about {frozen}, and began at {counter.started_at}")
+    # The line is heard late on a busy machine, but in order: the snapshot lies between these two.
+    if not before <= counter.started_at <= counter.broken_at:
+        between = f"between {before} and {counter.broken_at}"
+        raise TourFailed(f"the guest should count on from {between}, and began at {counter.started_at}")
     stage.window.show_object("VM", vm, "console")
     await counter.reaches(counter.now + 10)
     await stage.picture("back")
@@ -180,7 +181,6 @@ async def revert_to_memory(stage: Stage, counter: Counter, vm: Ref[VM], checkpoi
     stage.run("snapshot.revert")
     dialog = await stage.dialog("the Revert dialog opens")
     await stage.picture("revert-to-checkpoint")
-    left = counter.now
     await stage.click(dialog, "Revert")
     await stage.no_dialog()
 
@@ -194,10 +194,9 @@ async def revert_to_memory(stage: Stage, counter: Counter, vm: Ref[VM], checkpoi
     await stage.until(reverted, "the VM went back to its memory and was resumed")
     await counter.listen(vm)
     await stage.until(lambda: counter.now > 0, "the guest counts again")
-    # It was heard last at a later count than it goes on from, and it goes on without having booted.
-    if counter.started_at != booted or counter.now >= left:
-        what = f"it counts {counter.now} and booted at {counter.started_at}"
-        raise TourFailed(f"the guest should go on from about {kept}, booted at {booted}; {what}")
+    # A new QEMU runs it, so only the memory of the snapshot can know of the old boot.
+    if counter.started_at != booted:
+        raise TourFailed(f"the guest should go on, booted at {booted}, and booted anew at {counter.started_at}")
     await stage.picture("resumed")
 
 

@@ -131,3 +131,20 @@ async def test_close_keeps_the_guests(driver: SimulatedDriver, spec: GuestSpec, 
     driver.end(spec.uuid, "crashed", "it fell over")
     assert [event.kind for event in events] == ["running"]
     assert await driver.attach_all() == {}
+
+
+async def test_a_checkpoint_switches_disks_and_leaves_the_guest_as_it_was(
+    driver: SimulatedDriver, spec: GuestSpec, tmp_path: Path, events: list[GuestEvent]
+) -> None:
+    await driver.start(spec)
+    overlay = tmp_path / "overlay.qcow2"
+    overlay.write_bytes(b"")
+    known = len(events)
+    switches = [DiskSwitch("disk0", overlay)]
+    facts = await driver.checkpoint(spec.uuid, switches, tmp_path / "memory", ignore, method="stop")
+    assert (driver.state(spec.uuid), events[known:]) == ("running", [])
+    assert (await driver.active_disks(spec.uuid))["disk0"] == overlay
+    assert facts.saved.size == (tmp_path / "memory").stat().st_size
+    with pytest.raises(DriverError):
+        await driver.checkpoint(spec.uuid, [DiskSwitch("disk9", overlay)], tmp_path / "other", ignore, method="stop")
+    assert not (tmp_path / "other").exists()

@@ -215,6 +215,8 @@ class Guest:
         self._silent = False
         if self.state in ("running", "paused"):
             self.emit("running" if self.state == "running" else "paused", reason)
+        elif self.state == "io-error":
+            self.emit("paused", "io-error", self._io_error)
         if self.has_agent:
             self.emit("agent", "connected")
 

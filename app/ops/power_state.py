@@ -34,6 +34,15 @@ def mark_running(context: Context, tx: Transaction, vm: str, *, paused: bool = F
         )
 
 
+def state_of_guest(context: Context, vm: str) -> VMPowerState:
+    """What a guest that was let run does: QEMU may have stopped it at once, for a disk that refuses a write.
+
+    The news of that can come before the operation that let it run is recorded, which must not cover it.
+    """
+    still = context.driver.state(context.store.get(VM, vm).uuid) in ("io-error", "crashed")
+    return VMPowerState.Paused if still else VMPowerState.Running
+
+
 def mark_down(context: Context, tx: Transaction, vm: str, state: VMPowerState = VMPowerState.Halted) -> None:
     """Record that the VM has no guest any more: Halted, or Suspended with its memory image."""
     record = tx.get(VM, vm)

@@ -13,7 +13,7 @@ from app.ops.disks import disks, guest_spec, image_path
 from app.ops.images import discarding
 from app.ops.locking import operation, refresh_vm
 from app.ops.memory_images import record_memory_image
-from app.ops.power_state import drop_memory_image, mark_down, mark_running
+from app.ops.power_state import drop_memory_image, mark_down, mark_running, state_of_guest
 from app.ops.rules import CUT_SHORT
 from app.ops.task import current
 from app.ops.translate import failures
@@ -48,7 +48,7 @@ class VMPowerOps(Operations, VMCalls):
         async with operation(self.context, (vm, VMOperation.unpause)), self.context.alone_with(vm):
             with failures(vm):
                 await self.context.driver.unpause(self._uuid(vm))
-            self._set_state(vm, VMPowerState.Running)
+            self._set_state(vm, state_of_guest(self.context, vm))
 
     async def clean_shutdown(self, vm: Ref[VM]) -> None:
         async with operation(self.context, (vm, VMOperation.clean_shutdown)):
@@ -90,7 +90,7 @@ class VMPowerOps(Operations, VMCalls):
                 if self.store.get(VM, vm).power_state is VMPowerState.Paused:
                     await self.context.driver.unpause(self._uuid(vm))
             with self.store.transaction() as tx:
-                mark_running(self.context, tx, vm)
+                mark_running(self.context, tx, vm, paused=state_of_guest(self.context, vm) is VMPowerState.Paused)
 
     async def suspend(self, vm: Ref[VM]) -> None:
         async with operation(self.context, (vm, VMOperation.suspend)), self.context.alone_with(vm):
@@ -138,7 +138,7 @@ async def start_guest(context: Context, vm: str, *, paused: bool = False) -> Non
     try:
         crash_points.reach("vm_start.guest_started")
         with context.store.transaction() as tx:
-            mark_running(context, tx, vm, paused=paused)
+            mark_running(context, tx, vm, paused=paused or state_of_guest(context, vm) is VMPowerState.Paused)
     except BaseException:
         await stop_guest(context, vm)
         raise
@@ -235,7 +235,7 @@ async def _resume(context: Context, vm: str, *, paused: bool) -> None:
             with failures(vm):
                 await context.driver.unpause(record.uuid)
             with context.store.transaction() as tx:
-                tx.update(VM, vm, power_state=VMPowerState.Running)
+                tx.update(VM, vm, power_state=state_of_guest(context, vm))
 
 
 def suspend_sr(context: Context, record: VM) -> Ref[SR]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,13 @@ async def disturb(cut: Cut, folder: Path, facts: Facts) -> dict[str, Any]:
             await _settled(bench, folder)
             assert_sound(bench, folder)
     return {"reached": trap.hit, "refused": refused}
+
+
+async def reopen(cut: Cut, folder: Path) -> dict[str, Any]:
+    """Open an engine, which recovers, and be killed meanwhile."""
+    signal.setitimer(signal.ITIMER_REAL, cut.again / 1e6)
+    async with open_bench(folder, kill_guests=False):
+        return {"opened": True}
 
 
 async def refuse(cut: Cut, folder: Path, facts: Facts) -> dict[str, Any]:

@@ -24,12 +24,14 @@ Victim = Literal["engine", "qemu", "both", "enospc", "eio"]
 """Who is killed. The last two are no killings: a write fails, and on a full disk all after it."""
 
 
-_WRITTEN = re.compile(r"(\w+)(?:@([\w.]+:\d+))?(?:\+(\d+)us)?(?:/(engine|qemu|both|enospc|eio))?")
+_WRITTEN = re.compile(r"(\w+)(?:@([\w.]+:\d+))?(?:\+(\d+)us)?(?:/(engine|qemu|both|enospc|eio))?(?:~(\d+)us)?")
 
 
 @dataclass(frozen=True)
 class Cut:
     """Who is killed, and when. Written `SCENARIO@POINT:N+MICROSECONDSus/VICTIM`; all but the scenario may lack.
+
+    `~MICROSECONDSus` at the end kills the engine that opens next as well, so long after it begins to.
 
     :ivar point: `name:N` of a crash point, or `call:N` of a failing write; "" counts the delay from the
         beginning of the operation.
@@ -40,11 +42,13 @@ class Cut:
     point: str = ""
     delay: int = 0
     victim: Victim = "engine"
+    again: int = 0
 
     def __str__(self) -> str:
         when = f"@{self.point}" if self.point else ""
         later = f"+{self.delay}us" if self.delay or not self.point else ""
-        return f"{self.scenario}{when}{later}{'' if self.victim == 'engine' else '/' + self.victim}"
+        victim = "" if self.victim == "engine" else f"/{self.victim}"
+        return f"{self.scenario}{when}{later}{victim}{f'~{self.again}us' if self.again else ''}"
 
 
 def read_cut(text: str) -> Cut:
@@ -52,8 +56,8 @@ def read_cut(text: str) -> Cut:
     found = _WRITTEN.fullmatch(text)
     if found is None:
         raise ValueError(f"not a cut: {text!r}")
-    scenario, point, delay, victim = found.groups()
-    return Cut(scenario, point or "", int(delay or 0), cast("Victim", victim or "engine"))
+    scenario, point, delay, victim, again = found.groups()
+    return Cut(scenario, point or "", int(delay or 0), cast("Victim", victim or "engine"), int(again or 0))
 
 
 class Recorder:

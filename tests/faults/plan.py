@@ -14,6 +14,8 @@ KILLED: Final[tuple[Victim, ...]] = ("engine", "qemu", "both")
 VICTIMS: Final[tuple[Victim, ...]] = (*KILLED, "enospc", "eio")
 _LONGEST_DELAY = 20_000
 """Microseconds after a point; most operations pass the next within a few hundred."""
+_LONGEST_OPENING = 60_000
+"""Microseconds; an engine opens in a third of that when nobody else wants the processor."""
 
 
 def every_point(courses: Sequence[Course], victims: Sequence[Victim]) -> Iterator[Cut]:
@@ -41,12 +43,14 @@ def random_cuts(courses: Sequence[Course], count: int, seed: int, share: float) 
 
 
 def _random_cut(dice: random.Random, course: Course, victim: Victim) -> Cut:
-    """At a point, some time after one, or at any time at all."""
-    how = dice.random()
+    """At a point, some time after one, or at any time at all; now and then the recovery is killed, too."""
+    how, again = dice.random(), 0
+    if victim != "qemu" and dice.random() < 0.25:
+        again = 1 + int(dice.random() * _LONGEST_OPENING)
     if how < 0.25:
-        return Cut(course.scenario, dice.choice(course.points), 0, victim)
+        return Cut(course.scenario, dice.choice(course.points), 0, victim, again)
     if how < 0.75:
         # As many within ten microseconds as within ten milliseconds.
         delay = int(_LONGEST_DELAY ** dice.random())
-        return Cut(course.scenario, dice.choice(course.points), delay, victim)
-    return Cut(course.scenario, "", 1 + int(dice.random() * course.seconds * 1e6), victim)
+        return Cut(course.scenario, dice.choice(course.points), delay, victim, again)
+    return Cut(course.scenario, "", 1 + int(dice.random() * course.seconds * 1e6), victim, again)

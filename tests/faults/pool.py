@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.faults.arming import Cut
 from tests.faults.refusing import preloaded, take_control
-from tests.faults.workshop import Course, Outcome, Workshop, find_accelerators, roomy_folder
+from tests.faults.workshop import Course, Outcome, Workshop, find_accelerators, roomy_folder, silence
 
 _workshops: list[Workshop] = []
 """The one of this process, when it is a worker."""
@@ -57,9 +57,7 @@ def workshops(jobs: int, *, refusing: bool = False) -> Iterator[Pool]:
 
 
 def _open(base: Path, findings: Path, refusing: bool) -> None:
-    # What engines say while they are looked at would bury the results.
-    silence = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(silence, 2)
+    silence()
     workshop = Workshop(base / str(os.getpid()), findings)
     if refusing:
         take_control(workshop.folder.parent)

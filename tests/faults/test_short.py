@@ -75,5 +75,5 @@ def test_what_is_left_after_a_kill_is_whole(text: str, made: Mapping[str, Future
 
 def test_every_cut_is_of_a_scenario_and_reads_as_it_is_written() -> None:
     assert {read_cut(text).scenario for text in CUTS} < set(SCENARIOS)
-    for text in [*CUTS, "start+5us/qemu", "start@a.b:2+7us", "start@a.b:1/both"]:
+    for text in [*CUTS, "start+5us/qemu", "start@a.b:2+7us", "start@a.b:1/both", "start@a.b:1~9us"]:
         assert str(read_cut(text)) == text

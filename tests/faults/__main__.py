@@ -9,12 +9,14 @@ The last line reads `N passed, N failed`; the exit status is 0 if none failed.
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import random
 import sys
+import time
 from collections.abc import Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
 
 from tests.faults import points
@@ -38,6 +40,7 @@ def main() -> int:
     exact = [read_cut(text) for text in asked.cut if text not in SCENARIOS]
     names = [text for text in asked.cut if text in SCENARIOS] or ([] if exact else list(SCENARIOS))
     names = [name for name in names if _possible(name)]
+    ahead = asked.jobs * AHEAD
     victims = [asked.kill] if asked.kill else [v for v in VICTIMS if v not in ERRORS or compiler()]
     with workshops(asked.jobs, refusing=bool(compiler())) as pool:
         courses = _courses(pool, names, report)
@@ -53,7 +56,8 @@ def main() -> int:
         if asked.list or asked.points:
             print("\n".join(map(str, cuts if asked.list else ())))
             return 1 if report.failures else 0
-        for number, outcome in enumerate(_made(pool, cuts, asked.jobs * AHEAD), 1):
+        until = time.monotonic() + 60 * asked.minutes
+        for number, outcome in enumerate(_made(pool, takewhile(lambda _: time.monotonic() < until, cuts), ahead), 1):
             report.add(outcome)
             _tell(outcome, number, quiet=bool(asked.long))
     report.print(asked.report)
@@ -80,6 +84,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--guests", type=float, default=0.03, help="share of --long with real guests (default %(default)s)"
     )
+    parser.add_argument("--minutes", type=float, default=math.inf, help="begin no cut after that time")
     parser.add_argument("--jobs", type=int, default=2 * (os.cpu_count() or 1))
     parser.add_argument("--report", type=Path, metavar="FILE", help="write the figures as JSON")
     parser.add_argument("--points", action="store_true", help="write points.txt anew and make no cuts")

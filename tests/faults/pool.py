@@ -6,14 +6,18 @@ import asyncio
 import multiprocessing
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import TypeVar
 
 from tests.faults.arming import Cut
 from tests.faults.refusing import preloaded, take_control
 from tests.faults.workshop import Course, Outcome, Workshop, find_accelerators, roomy_folder, silence
+
+A = TypeVar("A")
+T = TypeVar("T")
 
 _workshops: list[Workshop] = []
 """The one of this process, when it is a worker."""
@@ -31,7 +35,11 @@ class Pool:
 
     def cut(self, cut: Cut) -> Future[Outcome]:
         """See `Workshop.cut`."""
-        return self._executor.submit(_cut, cut)
+        return self._executor.submit(cut_here, cut)
+
+    def submit(self, work: Callable[[A], T], argument: A) -> Future[T]:
+        """Anything else, which may use `cut_here`."""
+        return self._executor.submit(work, argument)
 
 
 @contextmanager
@@ -68,5 +76,6 @@ def _course(scenario: str) -> Course:
     return _workshops[0].course(scenario)
 
 
-def _cut(cut: Cut) -> Outcome:
+def cut_here(cut: Cut) -> Outcome:
+    """In a worker: make a cut."""
     return _workshops[0].cut(cut)

@@ -14,5 +14,5 @@ keep() { # keep STEP NAME: the step's light and dark pictures become NAME-light.
 }
 keep branches main
 keep console console
-keep take-snapshot take-snapshot
+keep take-checkpoint take-snapshot
 keep revert revert

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLineEdit
@@ -144,7 +146,8 @@ async def branch_out(stage: Stage, counter: Counter, vm: Ref[VM], snapshot: Ref[
     """A few more snapshots, so that the graph shows a branch."""
     for name in ("Upgraded to 16", "Replica works"):
         await counter.reaches(counter.now + 10)
-        await stage.desktop.session.VM.snapshot(vm, name)
+        taken = await stage.desktop.session.VM.snapshot(vm, name)
+        await stage.until(partial(stage.has_picture, taken), f"{name} has its picture")
     stage.window.show_object("VM", vm, "snapshots")
     await choose(stage, snapshot)
     await stage.picture("branches")

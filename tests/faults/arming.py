@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import select
 import signal
 import threading
 import time
@@ -24,6 +25,8 @@ Victim = Literal["engine", "qemu", "both", "enospc", "eio"]
 """Who is killed. The last two are no killings: a write fails, and on a full disk all after it."""
 
 
+_DEATH = 10.0
+"""Seconds at most that a killed process is waited for."""
 _WRITTEN = re.compile(r"(\w+)(?:@([\w.]+:\d+))?(?:\+(\d+)us)?(?:/(engine|qemu|both|enospc|eio))?(?:~(\d+)us)?")
 
 
@@ -133,8 +136,12 @@ class Trap:
     def _strike(self) -> None:
         if self._cut.victim != "engine":
             for pid in self._guests():
+                process = os.pidfd_open(pid)
                 os.kill(pid, signal.SIGKILL)
                 self._mark.touch()
                 self.hit = True
+                # On a busy machine it dies some time later; until then all looks well.
+                select.select([process], [], [], _DEATH)
+                os.close(process)
         if self._cut.victim != "qemu":
             os.kill(os.getpid(), signal.SIGKILL)

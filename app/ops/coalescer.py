@@ -170,19 +170,25 @@ class Coalescer:
             raise task_cancelled(running.task) from None
         except Failure as failure:
             cancelled = failure.code == "TASK_CANCELLED"
-            self._postpone(running.vdi, "It was cancelled." if cancelled else _sentence(failure), RETRY_SECONDS)
+            self._postpone(running.vdi, "It was cancelled." if cancelled else self._cause(failure), RETRY_SECONDS)
             if cancelled:
                 self._not_before[running.vdi] = float("inf")
             raise
         self._reasons.pop(running.vdi, None)
         self._not_before.pop(running.vdi, None)
 
+    def _cause(self, failure: Failure) -> str:
+        """Why it did not happen; behind a merge that is stuck, why that one is."""
+        if failure.code == "OPERATION_NOT_ALLOWED" and self._context.merging.stuck:
+            return f"An earlier merge cannot be finished: {self._context.merging.why_stuck}"
+        return _sentence(failure)
+
     def _postpone(self, vdi: str, reason: str, seconds: float) -> None:
         self._reasons[vdi] = reason
         self._not_before[vdi] = asyncio.get_running_loop().time() + seconds
 
     async def coalesce(self, sr: str) -> None:
-        """Merge all that can be in a repository. :raise Failure: that of the last merge that could not be done."""
+        """Merge all that can be in a repository. :raise Failure: that of the first merge that could not be done."""
         failure: Failure | None = None
         tried: set[str] = set()
         while True:
@@ -198,7 +204,8 @@ class Coalescer:
                 # One that gave way is taken up again as soon as the VM is free.
                 if self._reasons.get(ready[0].vdi) != GAVE_WAY:
                     tried.add(ready[0].vdi)
-                    failure = failure if error.code == "TASK_CANCELLED" else error
+                    # Those after it may only have met what the first one left unsettled.
+                    failure = failure or (None if error.code == "TASK_CANCELLED" else error)
         if failure is not None:
             raise failure
 

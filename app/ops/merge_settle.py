@@ -136,6 +136,7 @@ async def recover(context: Context, entry: Entry) -> None:
     except Exception as error:
         known = isinstance(error, Failure)
         log.error("a merge cannot be settled yet", entry=entry.id, error=str(error), exc_info=not known)
+        context.merging.why_stuck = ": ".join(error.params[1:]) if isinstance(error, Failure) else str(error)
         if entry not in stuck:
             stuck.append(entry)
 

@@ -42,13 +42,14 @@ class Merging:
     """What is merged, what could not be settled after an error, and what is being read.
 
     :ivar left: journal entries of merges that guests went on with while there was no engine.
-    :ivar stuck: journal entries of merges that could neither be completed nor undone yet.
+    :ivar stuck: journal entries of merges that could neither be completed nor undone yet; `why_stuck` says why.
     """
 
     def __init__(self) -> None:
         self.running: set[Running] = set()
         self.left: list[Entry] = []
         self.stuck: list[Entry] = []
+        self.why_stuck = ""
         self._readers: Counter[tuple[str, str]] = Counter()
 
     async def give_way(self, store: Store, vm: str) -> None:

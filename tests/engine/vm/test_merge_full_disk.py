@@ -73,7 +73,7 @@ async def test_nothing_is_lost(small_folder: Path, state: VMPowerState, when: st
             await merging
         assert caught.value.code == "SR_BACKEND_FAILURE_44"
         reasons = [merge["reason"] for merge in (await pending(bench)).values()]
-        assert any("insufficient space" in reason for reason in reasons)
+        assert any("insufficient space" in reason for reason in reasons), await pending(bench)
         other.unlink()
         assert {snap: contents(bench, snap, "1") for snap in before} == before
         assert_tidy(bench)

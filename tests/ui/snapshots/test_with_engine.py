@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PySide6.QtWidgets import QApplication
 
-from app.api import VM, VMPowerState
+from app.api import VM, VMOperation, VMPowerState
 from app.hypervisor.simulated import SimulatedDriver
 from tests.support.engine import Bench, open_bench
 from tests.ui.snapshots.conftest import OpenTab
@@ -47,6 +47,11 @@ class Desk:
         found = self.bench.cache.get(VM, self.vm)
         assert found is not None
         return found
+
+    def may_be_snapshotted(self, vm: str) -> bool:
+        """Whether the cache has heard that the VM is complete."""
+        found = self.bench.cache.get(VM, vm)
+        return found is not None and VMOperation.snapshot in found.allowed_operations
 
     async def take(self, tab: SnapshotsTab, name: str, way: Way = DISKS) -> str:
         before = set(tab.subject.shown)
@@ -194,7 +199,7 @@ async def test_a_group_is_taken_and_reverted_as_one(
     async with open_desk(data_dir, tmp_path) as desk:
         tab = open_tab(desk)
         other = await desk.bench.sample_vm("mail")
-        await until(lambda: desk.bench.cache.get(VM, other) is not None, patience=SLOW)
+        await until(lambda: desk.may_be_snapshotted(other), patience=SLOW)
         desk.workspace.commands.run("vm.snapshot", (("VM", desk.vm), ("VM", other)))
         take = await opened(TakeManyDialog)
         take.together.click()

@@ -31,6 +31,9 @@ TASK: Final = "SR.coalesce"
 DELAY_SECONDS: Final = 5.0
 """From a change until merging begins, so that whoever deletes ten snapshots is not met by a merge at the second."""
 RETRY_SECONDS: Final = 60.0
+GAVE_WAY_SECONDS: Final = 0.1
+GAVE_WAY_TURNS: Final = 300
+"""So often, at this distance, SR.coalesce looks whether what a merge gave way to has ended."""
 GAVE_WAY: Final = "It gave way to another operation on the VM and goes on soon."
 
 
@@ -191,9 +194,17 @@ class Coalescer:
         """Merge all that can be in a repository. :raise Failure: that of the first merge that could not be done."""
         failure: Failure | None = None
         tried: set[str] = set()
+        gave_way: set[str] = set()
+        turns = GAVE_WAY_TURNS
         while True:
             current().check()
-            ready = [merge for merge in await survey(self._context, sr) if not merge.blocked and merge.vdi not in tried]
+            known = await survey(self._context, sr)
+            ready = [merge for merge in known if not merge.blocked and merge.vdi not in tried]
+            if not ready and turns and any(merge.vdi in gave_way for merge in known):
+                # What it gave way to is still under way.
+                turns -= 1
+                await asyncio.sleep(GAVE_WAY_SECONDS)
+                continue
             if not ready:
                 break
             current().describe(f"{len(ready)} to merge")
@@ -202,7 +213,9 @@ class Coalescer:
             except Failure as error:
                 current().check()
                 # One that gave way is taken up again as soon as the VM is free.
-                if self._reasons.get(ready[0].vdi) != GAVE_WAY:
+                if self._reasons.get(ready[0].vdi) == GAVE_WAY:
+                    gave_way.add(ready[0].vdi)
+                else:
                     tried.add(ready[0].vdi)
                     # Those after it may only have met what the first one left unsettled.
                     failure = failure or (None if error.code == "TASK_CANCELLED" else error)

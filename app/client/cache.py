@@ -114,8 +114,8 @@ class ObjectCache:
                     added.add(key)
                 elif old != event.snapshot:
                     changed.add(key)
-            if old is not None:
-                before[key] = old
+            if old is not None and key not in added:
+                before.setdefault(key, old)  # an object may be told of twice in a batch
         if complete:
             removed |= self._drop_unseen(seen, before)
         told = {key: record for key, record in before.items() if key in changed or key in removed}

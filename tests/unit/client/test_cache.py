@@ -41,6 +41,11 @@ def test_what_did_not_change_is_no_news(cache: ObjectCache) -> None:
     assert heard == []
 
 
+def test_changed_twice_in_one_batch_is_as_before_the_batch(cache: ObjectCache) -> None:
+    delta = cache.apply(batch(event("a", VM(name_label="new")), event("a", VM(name_label="newer"))))
+    assert delta.before == {("VM", "a"): VM(name_label="a")} and delta.changed == keys("a")
+
+
 def test_made_and_gone_in_one_batch(cache: ObjectCache) -> None:
     delta = cache.apply(batch(event("c", VM()), event("c", None, "VM")))
     assert (delta.added, delta.changed) == (frozenset(), frozenset())

@@ -14,6 +14,7 @@ from ui.snapshots.figures import lock_on, lock_words
 from ui.snapshots.words import doing, has_memory
 
 GONE = "It no longer exists."
+_ONLY = "Choose snapshots only."
 
 
 def state(reason: str) -> CommandState:
@@ -37,11 +38,9 @@ def why_no_snapshot(cache: ObjectCache, vm: str) -> str:
 
 def why_no_revert(cache: ObjectCache, snapshot: str) -> str:
     """Why the VM cannot be reverted to this snapshot now."""
-    record = cache.get(VM, snapshot)
-    if record is None:
-        return GONE
-    if not record.is_a_snapshot:
-        return "Choose a snapshot."
+    record = _snapshot(cache, snapshot)
+    if isinstance(record, str):
+        return record
     vm = cache.get(VM, record.snapshot_of) if not is_null(record.snapshot_of) else None
     if vm is not None and vm.current_operations:
         return f"The VM is busy: {_operations(vm)}."
@@ -52,11 +51,9 @@ def why_no_revert(cache: ObjectCache, snapshot: str) -> str:
 
 def why_no_delete(cache: ObjectCache, snapshot: str) -> str:
     """Why this snapshot cannot be deleted now."""
-    record = cache.get(VM, snapshot)
-    if record is None:
-        return GONE
-    if not record.is_a_snapshot:
-        return "Choose snapshots only."
+    record = _snapshot(cache, snapshot, _ONLY)
+    if isinstance(record, str):
+        return record
     if VMOperation.destroy in record.allowed_operations:
         return ""
     locked = _locked(record)
@@ -65,33 +62,27 @@ def why_no_delete(cache: ObjectCache, snapshot: str) -> str:
 
 def why_no_lock(cache: ObjectCache, snapshot: str) -> str:
     """Why this snapshot cannot be locked now."""
-    record = cache.get(VM, snapshot)
-    if record is None:
-        return GONE
-    if not record.is_a_snapshot:
-        return "Choose snapshots only."
+    record = _snapshot(cache, snapshot, _ONLY)
+    if isinstance(record, str):
+        return record
     if VMOperation.destroy in record.current_operations.values():
         return _busy(record)
-    return f"{_locked(record)}" if lock_on(record) is not None else ""
+    return _locked(record) if lock_on(record) is not None else ""
 
 
 def why_no_unlock(cache: ObjectCache, snapshot: str) -> str:
     """Why this snapshot cannot be unlocked now."""
-    record = cache.get(VM, snapshot)
-    if record is None:
-        return GONE
-    if not record.is_a_snapshot:
-        return "Choose snapshots only."
+    record = _snapshot(cache, snapshot, _ONLY)
+    if isinstance(record, str):
+        return record
     return "It is not locked." if lock_on(record) is None else ""
 
 
 def why_no_drop(cache: ObjectCache, snapshot: str) -> str:
     """Why the memory cannot be dropped from this snapshot now."""
-    record = cache.get(VM, snapshot)
-    if record is None:
-        return GONE
-    if not record.is_a_snapshot:
-        return "Choose a snapshot."
+    record = _snapshot(cache, snapshot)
+    if isinstance(record, str):
+        return record
     if not has_memory(record):
         return "It has no memory."
     if VMOperation.hard_shutdown in record.allowed_operations:
@@ -101,11 +92,9 @@ def why_no_drop(cache: ObjectCache, snapshot: str) -> str:
 
 def why_no_copy(cache: ObjectCache, snapshot: str, operation: VMOperation) -> str:
     """Why no VM or template can be made from this snapshot now, by `clone` or `copy`."""
-    record = cache.get(VM, snapshot)
-    if record is None:
-        return GONE
-    if not record.is_a_snapshot:
-        return "Choose a snapshot."
+    record = _snapshot(cache, snapshot)
+    if isinstance(record, str):
+        return record
     if operation in record.allowed_operations:
         return ""
     return _busy(record) or _blocked(record, operation) or "The engine does not offer this now."
@@ -113,15 +102,21 @@ def why_no_copy(cache: ObjectCache, snapshot: str, operation: VMOperation) -> st
 
 def why_no_rename(cache: ObjectCache, snapshot: str) -> str:
     """Why this snapshot cannot be renamed."""
-    record = cache.get(VM, snapshot)
-    if record is None:
-        return GONE
-    return "" if record.is_a_snapshot else "Choose a snapshot."
+    record = _snapshot(cache, snapshot)
+    return record if isinstance(record, str) else ""
 
 
 def deletable(cache: ObjectCache, snapshots: Iterable[str]) -> tuple[str, ...]:
     """Those that can be deleted now."""
     return tuple(ref for ref in snapshots if not why_no_delete(cache, ref))
+
+
+def _snapshot(cache: ObjectCache, ref: str, otherwise: str = "Choose a snapshot.") -> VM | str:
+    """The snapshot of that reference, or why there is none."""
+    record = cache.get(VM, ref)
+    if record is None:
+        return GONE
+    return record if record.is_a_snapshot else otherwise
 
 
 def _operations(vm: VM) -> str:

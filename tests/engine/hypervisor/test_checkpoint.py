@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ from app.hypervisor.driver import CheckpointFacts, Compression, DiskSwitch, Driv
 from app.hypervisor.qemu import QemuDriver
 from tests.engine.hypervisor.guests import Events, GuestFolder, Tick, counter_on, qemu_img, serial, ticks
 from tests.support.dirty_guest import boot_sector
+from tests.support.small_disk import small_file_system
 
 MIB = 1 << 20
 LARGE = 128 * MIB
@@ -223,13 +223,8 @@ async def test_it_goes_on_when_the_program_ends_and_comes_back(
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system with less room than the memory needs."""
-    path = tmp_path / "small"
-    path.mkdir()
-    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "none", path], capture_output=True, text=True)
-    if mount.returncode:
-        pytest.skip(f"no small file system can be mounted here: {mount.stderr.strip()}")
-    yield path
-    subprocess.run(["umount", "--lazy", path], check=True)
+    with small_file_system(tmp_path, "64m") as path:
+        yield path
 
 
 async def test_what_does_not_fit_is_refused_before_the_guest_is_stopped(

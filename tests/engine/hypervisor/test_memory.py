@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from app.hypervisor.driver import DriverError, GuestSpec, SavedFacts
 from app.hypervisor.qemu import QemuDriver
 from app.ops.readiness import DEVICE_STATE
 from tests.engine.hypervisor.guests import Events, GuestFolder, serial, ticks
+from tests.support.small_disk import small_file_system
 
 
 def ignore(fraction: float) -> None:
@@ -129,13 +129,8 @@ async def test_cancelled_save_lets_the_guest_go_on(driver: QemuDriver, folder: G
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system that is soon full."""
-    path = tmp_path / "small"
-    path.mkdir()
-    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k", "none", path], capture_output=True, text=True)
-    if mount.returncode:
-        pytest.skip(f"no small file system can be mounted here: {mount.stderr.strip()}")
-    yield path
-    subprocess.run(["umount", "--lazy", path], check=True)
+    with small_file_system(tmp_path, "512k") as path:
+        yield path
 
 
 async def test_full_disk_fails_the_save_and_the_guest_goes_on(

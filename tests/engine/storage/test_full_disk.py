@@ -13,6 +13,7 @@ import pytest
 from app.storage import qemu_img
 from app.storage.errors import StorageError
 from app.storage.file_repository import FileRepository
+from tests.support.small_disk import small_file_system
 
 MIB = 1 << 20
 
@@ -24,15 +25,8 @@ def _assert_only(repository: FileRepository, *names: str) -> None:
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 8 MiB."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    if os.geteuid() != 0:
-        pytest.skip("only root can mount a file system")
-    command = ["mount", "-t", "tmpfs", "-o", "size=8m,mode=755", "tmpfs", str(folder)]
-    if subprocess.run(command, capture_output=True, check=False).returncode != 0:
-        pytest.skip("mounting is not possible here")
-    yield folder
-    subprocess.run(["umount", folder], check=True)
+    with small_file_system(tmp_path, "8m") as path:
+        yield path
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Final
 
 from PySide6.QtCore import QEvent, QObject, Qt
 from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLineEdit, QPlainTextEdit, QWidget
+from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QWidget
 
 from app.api import VM, VMSS, Ref, VMOperation, VMSSType, is_null
 from app.client import ObjectCache
@@ -19,6 +19,7 @@ from ui.base.workspace import Workspace
 from ui.models.table_model import Column, TableModel
 from ui.schedules.draft import Draft
 from ui.schedules.words import KINDS, kept_of, kind_of, when_of
+from ui.widgets import name_page
 from ui.widgets.buttons import button
 from ui.widgets.cards import ChoiceCard
 from ui.widgets.notice import Notice
@@ -28,46 +29,25 @@ from ui.widgets.views import TableView
 _NAME = 1
 
 
-class NamePage(WizardPage):
+class NamePage(name_page.NamePage):
     """What it is called."""
 
     def __init__(self, workspace: Workspace, draft: Draft, own: str = "") -> None:
-        super().__init__("Name", "What is the schedule called?", "Its snapshots begin with this name.")
         self._workspace, self._own = workspace, own
-        self.name = QLineEdit(draft.name)
-        self.name.setAccessibleName("Name")
-        self.name.setMaxLength(200)
-        self.description = QPlainTextEdit(draft.description)
-        self.description.setAccessibleName("Description")
-        self.description.setTabChangesFocus(True)
-        self.description.setFixedHeight(96)
-        self.twin = Notice("There is a schedule of this name already.", "attention")
-        self.content.addWidget(label("Name", "quiet"))
-        self.content.addWidget(self.name)
-        self.content.addWidget(self.twin)
-        self.content.addSpacing(GAP)
-        self.content.addWidget(label("Description", "quiet"))
-        self.content.addWidget(self.description)
-        self.content.addStretch()
-        self.name.textChanged.connect(self._named)
-        self.description.textChanged.connect(self.changed)
-        self._named()
+        super().__init__(
+            "schedule",
+            "What is the schedule called?",
+            "Its snapshots begin with this name.",
+            "There is a schedule of this name already.",
+            self._others,
+            200,
+        )
+        self.name.setText(draft.name)
+        self.description.setPlainText(draft.description)
 
-    def words(self) -> tuple[str, str]:
-        """Name and description."""
-        return self.name.text().strip(), self.description.toPlainText().strip()
-
-    def why_incomplete(self) -> str:
-        return "" if self.words()[0] else "A schedule needs a name."
-
-    def entered(self) -> None:
-        self.name.selectAll()
-
-    def _named(self) -> None:
+    def _others(self) -> set[str]:
         schedules = self._workspace.cache.all(VMSS)
-        names = {record.name_label.casefold() for ref, record in schedules.items() if ref != self._own}
-        self.twin.setVisible(self.words()[0].casefold() in names)
-        self.changed.emit()
+        return {record.name_label.casefold() for ref, record in schedules.items() if ref != self._own}
 
 
 @dataclass(frozen=True, slots=True)

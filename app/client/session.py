@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 from app.api import (
@@ -24,6 +25,7 @@ from app.api import (
     classes,
 )
 from app.api.control import Blob, MessageCalls
+from app.api.streams import Chunk, Download
 from app.api.types import Calls
 from app.api.vm import Console
 from app.client.transport import Transport
@@ -98,6 +100,16 @@ class Session:
     async def read_blob(self, blob: Ref[Blob]) -> bytes:
         """The content of a blob."""
         return await self._transport.read_blob(self.ref, blob)
+
+    def download(self, path: str, query: Mapping[str, str]) -> AbstractAsyncContextManager[Download]:
+        """A stream from one of XenServer's GET handlers; see `Transport.download`. `app.client.exchange` has more."""
+        return self._transport.download(self.ref, path, query)
+
+    async def upload(
+        self, path: str, query: Mapping[str, str], body: AsyncIterator[Chunk], length: int | None = None
+    ) -> None:
+        """A stream to one of XenServer's PUT handlers; see `Transport.upload`. `app.client.exchange` has more."""
+        await self._transport.upload(self.ref, path, query, body, length)
 
     async def screenshot(self, console: Ref[Console]) -> bytes:
         """The picture on a console's screen now, PNG."""

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
+
+from app.api.streams import Chunk, Download
 
 
 class Transport(Protocol):
@@ -28,6 +31,29 @@ class Transport(Protocol):
 
     async def open_console(self, session: str, console: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """A byte stream that speaks the console's protocol, RFB."""
+        ...
+
+    def download(self, session: str, path: str, query: Mapping[str, str]) -> AbstractAsyncContextManager[Download]:
+        """What XenServer's GET handler at `path` answers: /export, /export_metadata, /export_raw_vdi.
+
+        `task_id` in the query names a task of `task.create` that shows progress and outcome. Leaving the context early
+        ends the engine's work.
+
+        :raise Failure: on entering, or while the chunks are read.
+        """
+        ...
+
+    async def upload(
+        self, session: str, path: str, query: Mapping[str, str], body: AsyncIterator[Chunk], length: int | None
+    ) -> None:
+        """Give the body to XenServer's PUT handler at `path`: /import, /import_metadata, /import_raw_vdi.
+
+        Returns when the engine has taken it in; results are in the task that `task_id` in the query names. When this is
+        cancelled, the engine undoes what it did.
+
+        :param length: bytes in all; None where that is not known beforehand.
+        :raise Failure: and nothing was imported.
+        """
         ...
 
     async def close(self) -> None:

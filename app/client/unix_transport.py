@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ import aiohttp
 import msgspec
 
 from app.api import ConnectionLost, Failure
+from app.api.streams import Chunk, Download
 from app.api.wire import plain, restored, result_type
 
 LOGIN: Final = "session.login_with_password"
@@ -58,6 +60,27 @@ class UnixTransport:
         except OSError as error:
             raise ConnectionLost(f"the console does not answer: {error}") from error
 
+    @asynccontextmanager
+    async def download(self, session: str, path: str, query: Mapping[str, str]) -> AsyncIterator[Download]:
+        asked = {**query, "session_id": self._renewed.get(session, session)}
+        try:
+            async with self._client().get(f"http://engine{path}", params=asked) as response:
+                await _require_taken(response)
+                yield received(response)
+        except _LOST as error:
+            raise ConnectionLost(f"the engine does not answer: {error}") from error
+
+    async def upload(
+        self, session: str, path: str, query: Mapping[str, str], body: AsyncIterator[Chunk], length: int | None
+    ) -> None:
+        asked = {**query, "session_id": self._renewed.get(session, session)}
+        headers = {} if length is None else {"Content-Length": str(length)}
+        try:
+            async with self._client().put(f"http://engine{path}", params=asked, data=body, headers=headers) as response:
+                await _require_taken(response)
+        except _LOST as error:
+            raise ConnectionLost(f"the engine does not answer: {error}") from error
+
     async def close(self) -> None:
         http, self._http = self._http, None
         if http is not None:
@@ -82,9 +105,7 @@ class UnixTransport:
         try:
             async with self._client().get(f"http://engine{path}", params=query) as response:
                 content = await response.read()
-                if response.status == 422:
-                    raise Failure(*json.loads(content))
-                response.raise_for_status()
+                await _require_taken(response)
                 return content
         except _LOST as error:
             raise ConnectionLost(f"the engine does not answer: {error}") from error
@@ -96,3 +117,30 @@ class UnixTransport:
             connector = aiohttp.UnixConnector(path=str(self._path), limit=0)
             self._http = aiohttp.ClientSession(connector=connector, timeout=limits)
         return self._http
+
+
+def received(response: aiohttp.ClientResponse) -> Download:
+    """The download in a response whose head has come."""
+    disposition = response.content_disposition
+    return Download(
+        content_type=response.content_type,
+        file_name=(disposition.filename if disposition is not None else None) or "",
+        length=response.content_length,
+        chunks=_chunks(response),
+        task=response.headers.get("task-id", ""),
+    )
+
+
+async def _chunks(response: aiohttp.ClientResponse) -> AsyncIterator[Chunk]:
+    try:
+        async for chunk in response.content.iter_any():
+            yield chunk
+    except _LOST as error:
+        raise ConnectionLost(f"the stream broke off: {error}") from error
+
+
+async def _require_taken(response: aiohttp.ClientResponse) -> None:
+    """:raise Failure: what the engine refused with."""
+    if response.status == 422:
+        raise Failure(*json.loads(await response.read()))
+    response.raise_for_status()

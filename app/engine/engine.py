@@ -20,6 +20,7 @@ from app.engine.bootstrap import ensure_objects, memory_free, open_repositories
 from app.engine.control_ops import EventOps, HostOps, MessageOps, TaskOps
 from app.engine.dispatch import Dispatcher
 from app.engine.guests import on_event, reconcile
+from app.engine.handlers import Handlers
 from app.engine.recovery import RECOVERIES, recover, sweep_overlays
 from app.engine.schedules import Schedules
 from app.engine.sessions import Sessions
@@ -71,7 +72,7 @@ class DataFolderInUse(CannotOpen):
 
 
 class Engine:
-    """One engine over one data folder. `open`, then `dispatcher.call`, then `close`; all in one event loop."""
+    """One engine over one data folder. `open`, then `dispatcher.call` and `handlers`, then `close`; all in one loop."""
 
     def __init__(
         self,
@@ -91,6 +92,7 @@ class Engine:
         self._background: set[asyncio.Task[None]] = set()
         self.context: Context
         self.dispatcher: Dispatcher
+        self.handlers: Handlers
         self.schedules: Schedules
         self._tasks: Tasks
 
@@ -179,6 +181,7 @@ class Engine:
         context.start_task, context.cancel_task = self._tasks.begin, self._tasks.cancel
         self._coalescer = Coalescer(context, self._merge_delay)
         self.dispatcher = _dispatcher(context, self._tasks, self.schedules, self._coalescer)
+        self.handlers = Handlers(context, self._tasks, self.dispatcher.check_session)
         await self._driver.open(lambda event: on_event(context, event))
         states = await self._driver.attach_all()
         await recover(context)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
-from typing import Any, TypeVar
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any, Protocol, TypeVar
 
 from app.api import ConnectionLost
+from app.api.streams import Chunk, Download
 from app.config import Config
 from app.engine.engine import Engine
 from app.hypervisor.driver import Driver
@@ -99,6 +102,27 @@ class LocalTransport:
         except OSError as error:
             raise ConnectionLost(f"the console does not answer: {error}") from error
 
+    @asynccontextmanager
+    async def download(self, session: str, path: str, query: Mapping[str, str]) -> AsyncIterator[Download]:
+        run = self._thread.run
+        given = await run(self._thread.engine.handlers.get(session, path, query))
+        chunks = _across(given.chunks, run)
+        try:
+            yield replace(given, chunks=chunks)
+        finally:
+            await run(_call(given.close))
+
+    async def upload(
+        self, session: str, path: str, query: Mapping[str, str], body: AsyncIterator[Chunk], length: int | None
+    ) -> None:
+        here = asyncio.get_running_loop()
+
+        async def run_here(work: Coroutine[Any, Any, T]) -> T:
+            return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, here))
+
+        taken = self._thread.engine.handlers.put(session, path, query, _across(body, run_here), length)
+        await self._thread.run(taken)
+
     async def close(self) -> None:
         """The engine belongs to whoever opened it."""
 
@@ -107,3 +131,23 @@ class LocalTransport:
 
     async def _console_socket(self, console: str) -> str:
         return str(self._thread.engine.console_socket(console))
+
+
+class _Run(Protocol):
+    """Runs a coroutine on another loop and answers its result."""
+
+    async def __call__(self, work: Coroutine[Any, Any, T]) -> T: ...
+
+
+async def _across(chunks: AsyncIterator[Chunk], run: _Run) -> AsyncIterator[Chunk]:
+    """Chunks that are made on another loop."""
+    while (chunk := await run(_next(chunks))) is not None:
+        yield chunk
+
+
+async def _next(chunks: AsyncIterator[Chunk]) -> Chunk | None:
+    return await anext(chunks, None)
+
+
+async def _call(function: Callable[[], Awaitable[None]]) -> None:
+    await function()

@@ -58,11 +58,16 @@ class Tasks:
         handle = self._handles[ref] = TaskHandle(self._store, ref)
         return handle
 
-    def start(self, handle: TaskHandle, work: Callable[[], Awaitable[Any]]) -> None:
-        """Run the work in the background; its outcome goes into the task."""
+    def handle(self, ref: str) -> TaskHandle | None:
+        """A task under way, among them those that clients made; None: it has ended, or there never was one."""
+        return self._handles.get(ref)
+
+    def start(self, handle: TaskHandle, work: Callable[[], Awaitable[Any]]) -> asyncio.Task[None]:
+        """Run the work in the background; its outcome goes into the task. What is answered ends with it."""
         running = asyncio.ensure_future(self._run_and_record(handle, work))
         self._running.add(running)
         running.add_done_callback(self._running.discard)
+        return running
 
     def begin(
         self, label: str, work: Callable[[], Awaitable[Any]], *, description: str, other_config: Mapping[str, str]

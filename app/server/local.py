@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from aiohttp import web
 from app.api import Failure
 from app.engine.engine import Engine
 from app.log import get
-from app.server import json_rpc
+from app.server import json_rpc, streams
 
 log = get(__name__)
 
@@ -35,6 +36,8 @@ class LocalServer:
                 web.get("/blob", self._blob),
                 web.get("/screenshot", self._screenshot),
                 web.get("/console_socket", self._console_socket),
+                web.get("/{path:export.*}", self._get),
+                web.put("/{path:import.*}", self._put),
             ]
         )
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0)
@@ -77,6 +80,26 @@ class LocalServer:
         except Failure as failure:
             return _refused(failure)
         return web.Response(text=str(path))
+
+    async def _get(self, request: web.Request) -> web.StreamResponse:
+        session, query = streams.session_of(request), streams.query_of(request)
+        try:
+            download = await self._engine.handlers.get(session, request.path, query)
+        except Failure as failure:
+            return _refused(failure)
+        response = web.StreamResponse(headers=streams.head_of(download))
+        with contextlib.suppress(Failure, OSError):
+            await streams.send(request, download, response)
+        return response
+
+    async def _put(self, request: web.Request) -> web.Response:
+        session, query = streams.session_of(request), streams.query_of(request)
+        body, length = streams.body_of(request), request.content_length
+        try:
+            await self._engine.handlers.put(session, request.path, query, body, length)
+        except Failure as failure:
+            return _refused(failure)
+        return web.Response(text="")
 
     def _checked(self, request: web.Request) -> str:
         self._engine.dispatcher.check_session(request.query.get("session_id", ""))

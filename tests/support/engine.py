@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec
 
 from app.api import SR, VBD, VDI, VM, ConnectionLost, Network, Ref, VMPowerState
+from app.api.streams import Chunk, Download
 from app.client import ObjectCache, Session, Watcher, wait_for
 from app.config import load
 from app.engine.engine import Engine
@@ -42,6 +43,19 @@ class DirectTransport:
             return await asyncio.open_unix_connection(self._engine.console_socket(console))
         except OSError as error:
             raise ConnectionLost(str(error)) from error
+
+    @asynccontextmanager
+    async def download(self, session: str, path: str, query: Mapping[str, str]) -> AsyncIterator[Download]:
+        download = await self._engine.handlers.get(session, path, query)
+        try:
+            yield download
+        finally:
+            await download.close()
+
+    async def upload(
+        self, session: str, path: str, query: Mapping[str, str], body: AsyncIterator[Chunk], length: int | None
+    ) -> None:
+        await self._engine.handlers.put(session, path, query, body, length)
 
     async def close(self) -> None:
         pass

@@ -11,12 +11,14 @@ assert engine.calls == [("Async.VM.snapshot", (vm, "Before"))]
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import msgspec
 
 from app.api import Event, EventBatch, EventOperation, Failure, Record, Ref, Task, TaskStatus, class_of
+from app.api.streams import Chunk, Download
 from app.api.types import new_ref, new_uuid
 from app.client import ObjectCache, Session
 
@@ -108,6 +110,14 @@ class FakeEngine:
         if isinstance(given, Exception):
             raise given
         return given
+
+    def download(self, session: str, path: str, query: Mapping[str, str]) -> AbstractAsyncContextManager[Download]:
+        raise NotImplementedError
+
+    async def upload(
+        self, session: str, path: str, query: Mapping[str, str], body: AsyncIterator[Chunk], length: int | None
+    ) -> None:
+        raise NotImplementedError
 
     async def close(self) -> None:
         for work in list(self._running):

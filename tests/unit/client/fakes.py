@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from app.api import Event, EventBatch, EventOperation, Record, class_of
+from app.api.streams import Chunk, Download
 
 
 class FakeTransport:
@@ -35,6 +37,14 @@ class FakeTransport:
         return console.encode()
 
     async def open_console(self, session: str, console: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        raise NotImplementedError
+
+    def download(self, session: str, path: str, query: Mapping[str, str]) -> AbstractAsyncContextManager[Download]:
+        raise NotImplementedError
+
+    async def upload(
+        self, session: str, path: str, query: Mapping[str, str], body: AsyncIterator[Chunk], length: int | None
+    ) -> None:
         raise NotImplementedError
 
     async def close(self) -> None:

@@ -13,6 +13,7 @@ Sets up what is missing, then runs ruff, mypy, import-linter and pytest; the arg
 
   ./installer/test.sh                          everything
   ./installer/test.sh tests/unit -k retention  the checks, and these tests only
+  ./installer/test.sh -n 0                     all tests in one process, one after another
 
 Ends with a status other than 0 if anything failed.
 TEXT
@@ -40,8 +41,11 @@ stage "ruff format" "$PYTHON" -m ruff format --check .
 stage "mypy" "$PYTHON" -m mypy
 stage "import-linter" "$VENV/bin/lint-imports" --no-logo
 say "== pytest"
+# A process for each processor; a file's tests stay together, because they may share a guest.
+processes=(-n "$(nproc)" --dist loadfile)
+case " $* " in *" -n"* | *" --pdb "*) processes=() ;; esac
 status=0
-"$PYTHON" -m pytest "$@" || status=$?
+"$PYTHON" -m pytest "${processes[@]}" "$@" || status=$?
 
 # pytest's closing line is the last one, unless it would hide that a check before it failed.
 if [ ${#failed[@]} -gt 0 ]; then

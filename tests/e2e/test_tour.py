@@ -40,6 +40,7 @@ def test_a_step_that_does_not_happen_is_told(tmp_path: Path, monkeypatch: pytest
     done = take_tour(tmp_path / "pictures")
     assert done.returncode != 0
     assert "stillframe tour:" in done.stderr
+    assert "waited" not in done.stderr, "the failure that the window shows is not waited out"
 
 
 def shows_something(path: Path) -> bool:

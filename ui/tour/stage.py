@@ -19,6 +19,7 @@ from app.api.enums import ConsoleProtocol
 from app.api.vm import Console
 from ui.application import Desktop
 from ui.base import theme
+from ui.base.dialogs import ErrorDialog
 
 W = TypeVar("W", bound=QWidget)
 PATIENCE_SECONDS = 60.0
@@ -76,13 +77,26 @@ class Stage:
         return picture
 
     async def until(self, true: Callable[[], object], what: str, patience: float = PATIENCE_SECONDS) -> None:
-        """Wait until something comes true. :raise TourFailed: it did not, in `patience` seconds."""
+        """Wait until something comes true.
+
+        :raise TourFailed: it did not, in `patience` seconds, or the window tells a failure.
+        """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + patience
         while not true():
+            self._look_for_failures(what)
             if loop.time() > deadline:
                 raise TourFailed(f"waited {patience:.0f} s for this, and it did not happen: {what}")
             await asyncio.sleep(0.02)
+
+    def _look_for_failures(self, what: str) -> None:
+        """:raise TourFailed: something that the window began has failed, so that what is waited for cannot come."""
+        dialog = self.open_dialog()
+        if isinstance(dialog, ErrorDialog):
+            told = f"{dialog.heading.text()}: {dialog.accessibleDescription()}"
+            raise TourFailed(f"waiting for this: {what}, the window said: {told}")
+        for entry in self.workspace.history.failed():
+            raise TourFailed(f"waiting for this: {what}, this failed: {entry.title}: {entry.error}")
 
     def open_dialog(self) -> QDialog | None:
         """The dialog in front, if one is open."""

@@ -143,7 +143,7 @@ async def test_a_base_that_two_guests_use_waits_for_one_to_end(bench: Bench) -> 
 async def test_a_revert_ends_a_merge(bench: Bench) -> None:
     vm, snaps = await chained(bench)
     before = contents(bench, snaps["root"], "0")
-    await set_speed(bench, 1000)
+    await set_speed(bench, 20_000)
     await uninstall(bench, snaps["middle"])
     merging = asyncio.ensure_future(bench.coalesce())
     await some_ticks(bench, vm)

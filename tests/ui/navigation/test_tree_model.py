@@ -311,7 +311,7 @@ def events(draw: st.DrawFn) -> Event:
     )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     batches=st.lists(st.lists(events(), min_size=1, max_size=12), max_size=8),
     words=st.sampled_from(["", "", "b", "web a"]),

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import pytestqt.plugin
 import qasync
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QDialog
 
 _loops: list[asyncio.AbstractEventLoop] = []
 
@@ -49,3 +49,12 @@ def _events_between_the_phases() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pytestqt.plugin, "_process_events", process_events)
         yield
+
+
+@pytest.fixture(autouse=True)
+def _no_dialog_is_left() -> Iterator[None]:
+    """A dialog that a failed test left open is not what the next test finds."""
+    yield
+    for window in QApplication.topLevelWidgets():
+        if isinstance(window, QDialog) and window.isVisible():
+            window.close()

@@ -71,7 +71,7 @@ class SchedulesDialog(QDialog):
         self._take()
         if self._asking is not None:
             self._asking.cancel()
-        self._asking = asyncio.ensure_future(self._ask())
+        self._asking = self._workspace.spawn(self._ask(), "Asking when the schedules run")
 
     # ---- layout -----------------------------------------------------------------------------------------------
 

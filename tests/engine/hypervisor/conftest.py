@@ -26,9 +26,9 @@ def found_facts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, found_facts: Path) -> Iterator[GuestFolder]:
+def folder(data_dir: Path, found_facts: Path) -> Iterator[GuestFolder]:
     """A data folder; at the end no process of it is left, nor any run folder."""
-    data = tmp_path / "data"
+    data = data_dir
     data.mkdir(mode=0o700)
     shutil.copy(found_facts, data / "hypervisor.json")
     folder = GuestFolder(data)

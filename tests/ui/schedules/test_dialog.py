@@ -61,6 +61,7 @@ async def test_the_history_tells_what_came_of_each_vm(pool: Pool) -> None:
     dialog = await open_dialog(pool)
     choose(dialog, "Nightly")
     lines = dialog.history.vms
+    await until(lambda: lines.rowCount() == 3)
     shown = [[str(lines.index(row, column).data()) for column in range(3)] for row in range(lines.rowCount())]
     assert shown[0] == ["billing-db", "Failed", "The disk is full."]
     assert shown[1][:2] == ["mail", "Waiting"]

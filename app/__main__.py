@@ -25,9 +25,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     log.setup(config, options.debug)
     if options.command == "serve":
+        from app.server.serve import Network
         from app.server.serve import main as serve
 
-        return serve(config)
+        network = Network(
+            listen=options.listen,
+            plain=options.http,
+            user=options.user,
+            password_file=options.password_file,
+            certificate=options.certificate,
+        )
+        return serve(config, network)
     # Here and not above: commands without a window must not load Qt.
     from ui.application import run
 
@@ -48,12 +56,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.set_defaults(data_dir=None, debug=False)
     parser.add_argument("--version", action="version", version=f"stillframe {__version__}")
     commands = parser.add_subparsers(dest="command", title="commands", metavar="COMMAND")
-    commands.add_parser(
+    serve = commands.add_parser(
         "serve",
         parents=[common],
         help="run the engine without a window",
         description="Runs the engine and its schedules until it is told to end; windows and xe connect to it.",
     )
+    _add_network_options(serve)
     tour = commands.add_parser(
         "tour",
         parents=[common],
@@ -62,6 +71,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     tour.add_argument("dir", type=Path, metavar="DIR", help="where the pictures go")
     return parser
+
+
+def _add_network_options(serve: argparse.ArgumentParser) -> None:
+    serve.add_argument(
+        "--listen", metavar="HOST:PORT", default="", help="answer other machines, too: HTTPS with a certificate of ours"
+    )
+    serve.add_argument("--certificate", type=Path, metavar="FILE", help="use this certificate, PEM with its key")
+    serve.add_argument("--http", action="store_true", help="plain HTTP instead, on an address of this machine only")
+    serve.add_argument("--user", metavar="NAME", default="", help="who may log in; needs to be given once only")
+    serve.add_argument(
+        "--password-file", type=Path, metavar="FILE", help="holds that user's password in its first line; - reads it"
+    )
 
 
 if __name__ == "__main__":

@@ -83,6 +83,16 @@ class Config:
         return self.data_dir / "settings.ini"
 
     @property
+    def accounts_file(self) -> Path:
+        """Who may log in over the network, with hashed passwords."""
+        return self.data_dir / "accounts.json"
+
+    @property
+    def certificate_file(self) -> Path:
+        """The server's own certificate with its private key."""
+        return self.data_dir / "server.pem"
+
+    @property
     def lock_file(self) -> Path:
         """Locked by the one engine that owns the data folder."""
         return self.data_dir / "engine.lock"

@@ -128,7 +128,7 @@ class Message(Record, frozen=True, kw_only=True):
 
 
 class SessionCalls(Calls):
-    """The messages that begin and end a session. They take no session of their own."""
+    """The messages that begin and end a session. Those that log in take no session of their own."""
 
     @message(errors=("SESSION_AUTHENTICATION_FAILED",), read_only=True)
     async def login_with_password(
@@ -136,9 +136,21 @@ class SessionCalls(Calls):
     ) -> Ref["SessionRecord"]:
         """Begin a session."""
 
+    @message(errors=("SESSION_AUTHENTICATION_FAILED",), read_only=True)
+    async def slave_local_login_with_password(self, uname: str, pwd: str) -> Ref["SessionRecord"]:
+        """Begin a session; there is one host only, so it is like any other."""
+
     @message(read_only=True)
     async def logout(self) -> None:
         """End the session."""
+
+    @message(read_only=True)
+    async def local_logout(self) -> None:
+        """End the session."""
+
+    @message(errors=("SESSION_AUTHENTICATION_FAILED", "CHANGE_PASSWORD_REJECTED"), read_only=True)
+    async def change_password(self, old_pwd: str, new_pwd: str) -> None:
+        """Change the password of the session's user. Sessions that are open stay so."""
 
 
 @xen_class("session", SessionCalls, persistent=False)

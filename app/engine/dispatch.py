@@ -8,14 +8,18 @@ from typing import Any, Final
 
 from app.api import Failure
 from app.api.failure import parameter_count, unknown_method
-from app.api.types import Calls, MessageSpec, classes
+from app.api.types import Calls, MessageSpec, classes, new_ref
 from app.api.values import checked
 from app.engine.accessors import Accessor, accessors
-from app.engine.sessions import Sessions
+from app.engine.sessions import Sessions, caller
 from app.engine.tasks import Tasks, own_failure
 from app.store import Store
 
-_OF_SESSIONS: Final = frozenset({"session.login_with_password", "session.logout"})
+_LOGOUTS: Final = ("session.logout", "session.local_logout")
+_AT_THE_DOOR: Final = frozenset(
+    {"session.login_with_password", "session.slave_local_login_with_password", "session.change_password"}
+)
+"""Answered where a connection arrives, because there alone is known who asks."""
 
 
 class Dispatcher:
@@ -43,7 +47,7 @@ class Dispatcher:
 
     def methods(self) -> list[str]:
         """The names of all messages, as system.listMethods answers them."""
-        return sorted({*self._messages, *self._accessors, *_OF_SESSIONS})
+        return sorted({*self._messages, *self._accessors, *_LOGOUTS, *_AT_THE_DOOR})
 
     async def call(self, session: str, method: str, params: Sequence[Any]) -> Any:
         """Do what the message says. `params` come after the session.
@@ -52,15 +56,16 @@ class Dispatcher:
             MESSAGE_PARAMETER_COUNT_MISMATCH, FIELD_TYPE_ERROR, INTERNAL_ERROR.
         """
         self._sessions.check(session)
+        caller.set(session)
         try:
             return await self._call(session, method, params)
         except Failure:
             raise
         except Exception as error:
-            raise own_failure(error, session) from error
+            raise own_failure(error, new_ref()) from error
 
     async def _call(self, session: str, method: str, params: Sequence[Any]) -> Any:
-        if method == "session.logout":
+        if method in _LOGOUTS:
             if params:
                 raise parameter_count(method, 0, len(params))
             return self._sessions.logout(session)
@@ -72,7 +77,7 @@ class Dispatcher:
         if accessor is None:
             raise unknown_method(name)
         if name != method:
-            return self._start_accessor(name, accessor, params)
+            raise Failure("Fault", f"No async mode for this operation (rpc: {name})")
         return self._access(name, accessor, params)
 
     def _access(self, name: str, accessor: Accessor, params: Sequence[Any]) -> Any:
@@ -92,12 +97,9 @@ class Dispatcher:
         """:raise Failure: SESSION_INVALID."""
         self._sessions.check(session)
 
-    def login(self, user: str, password: str, originator: str, *, private: bool) -> str:
-        """Begin a session; a private channel of this machine needs no password.
-
-        :raise Failure: SESSION_AUTHENTICATION_FAILED.
-        """
-        return self._sessions.login(user, password, originator, private=private)
+    def login(self, user: str, originator: str) -> str:
+        """Begin a session of somebody whose right to it the caller has looked at."""
+        return self._sessions.login(user, originator)
 
     async def _send(self, message: _Message, params: Sequence[Any], *, in_background: bool) -> Any:
         arguments = _arguments(message.spec, params)
@@ -109,17 +111,6 @@ class Dispatcher:
             self._tasks.start(handle, lambda: message.function(*arguments))
             return handle.ref
         return await self._tasks.run(handle, lambda: message.function(*arguments))
-
-    def _start_accessor(self, name: str, accessor: Accessor, params: Sequence[Any]) -> str:
-        if len(params) != accessor.parameters:
-            raise parameter_count(name, accessor.parameters, len(params))
-        handle = self._tasks.make(f"Async.{name}", cancellable=False)
-
-        async def work() -> Any:
-            return self._access(name, accessor, params)
-
-        self._tasks.start(handle, work)
-        return handle.ref
 
 
 class _Message:

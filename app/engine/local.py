@@ -84,7 +84,7 @@ class LocalTransport:
         self._thread = thread
 
     async def login(self, user: str, password: str, originator: str) -> str:
-        return await self._thread.run(self._login(user, password, originator))
+        return await self._thread.run(self._login(user, originator))
 
     async def call(self, session: str, method: str, params: Sequence[Any]) -> Any:
         return await self._thread.run(self._thread.engine.dispatcher.call(session, method, params))
@@ -126,8 +126,8 @@ class LocalTransport:
     async def close(self) -> None:
         """The engine belongs to whoever opened it."""
 
-    async def _login(self, user: str, password: str, originator: str) -> str:
-        return self._thread.engine.dispatcher.login(user, password, originator, private=True)
+    async def _login(self, user: str, originator: str) -> str:
+        return self._thread.engine.dispatcher.login(user, originator)
 
     async def _console_socket(self, console: str) -> str:
         return str(self._thread.engine.console_socket(console))

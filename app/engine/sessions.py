@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections import OrderedDict
+from contextvars import ContextVar
+from time import monotonic
+from typing import Any, Final
 
-from app.api import Failure, SessionRecord
+from app.api import SessionRecord
 from app.api.failure import session_invalid
+from app.log import conceal, stop_concealing
 from app.ops.context import Context
 
-MOST_SESSIONS = 500
+MOST_SESSIONS: Final = 500
+"""Of one user and one program, as XenServer allows; the oldest go when there are more."""
+IDLE_SECONDS: Final = 24 * 3600.0
+
+caller: ContextVar[str] = ContextVar("caller", default="")
+"""The session of the call under way, for messages that are about it."""
 
 
 class Sessions:
-    """The sessions of the engine; the oldest go when there are too many."""
+    """The sessions of the engine."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        # Not in the records: an event for each call would wake every client for each call.
-        self._last_used: dict[str, int] = {}
-        self._calls = 0
+        # When each was last used, the longest ago first, by a clock that nobody sets. Not in the records: an event for
+        # each call would wake every client for each call.
+        self._used: OrderedDict[str, float] = OrderedDict()
 
-    def login(self, user: str, _password: str, originator: str, *, private: bool) -> str:
-        """Begin a session over a private channel, as the local superuser.
-
-        :raise Failure: SESSION_AUTHENTICATION_FAILED: the channel is not private, and no other way in exists.
-        """
-        if not private:
-            raise Failure("SESSION_AUTHENTICATION_FAILED", user, "This engine accepts local clients only")
+    def login(self, user: str, originator: str) -> str:
+        """Begin a session of somebody whose right to it has been looked at."""
         now = self._context.now()
         record = SessionRecord(
             this_host=self._context.host,
@@ -36,28 +40,43 @@ class Sessions:
             auth_user_name=user,
             originator=originator,
         )
+        for gone in [*self._expired(), *self._excess(user, originator)]:
+            self.logout(gone)
         with self._context.store.transaction() as tx:
             ref: str = tx.create(record)
-            tx.delete_all(SessionRecord, self._excess())
+        self._used[ref] = monotonic()
+        conceal(ref)
         return ref
 
     def check(self, session: Any) -> None:
         """:raise Failure: SESSION_INVALID."""
-        if not isinstance(session, str) or self._context.store.find(SessionRecord, session) is None:
+        now = monotonic()
+        used = self._used.get(session) if isinstance(session, str) else None
+        if used is None:
             raise session_invalid(str(session))
-        self._calls += 1
-        self._last_used[session] = self._calls
+        if now - used > IDLE_SECONDS:
+            self.logout(session)
+            raise session_invalid(session)
+        self._used[session] = now
+        self._used.move_to_end(session)
 
     def logout(self, session: str) -> None:
         """End a session."""
-        self._last_used.pop(session, None)
+        self._used.pop(session, None)
         with self._context.store.transaction() as tx:
             tx.delete(SessionRecord, session)
+        stop_concealing(session)
 
-    def _excess(self) -> list[str]:
-        """The sessions that have been silent the longest, so that one more fits."""
-        known = sorted(self._context.store.all(SessionRecord), key=lambda ref: self._last_used.get(ref, 0))
-        gone = [str(ref) for ref in known[: max(0, len(known) - MOST_SESSIONS + 1)]]
-        for ref in gone:
-            self._last_used.pop(ref, None)
-        return gone
+    def _expired(self) -> list[str]:
+        oldest = monotonic() - IDLE_SECONDS
+        return [ref for ref, used in self._used.items() if used < oldest]
+
+    def _excess(self, user: str, originator: str) -> list[str]:
+        """The user's sessions that have been silent the longest, so that one more fits."""
+        records = self._context.store.all(SessionRecord)
+        same = [ref for ref in self._used if _is_of(records.get(ref), user, originator)]  # type: ignore[call-overload]
+        return same[: max(0, len(same) - MOST_SESSIONS + 1)]
+
+
+def _is_of(record: SessionRecord | None, user: str, originator: str) -> bool:
+    return record is not None and (record.auth_user_name, record.originator) == (user, originator)

@@ -1,45 +1,131 @@
-"""Results of tasks as XenAPI writes them: an XML-RPC value."""
+"""Values as XenAPI writes them in XML-RPC: results of tasks, and whole answers. Whole numbers are text.
+
+Written for large answers: what a record has by default, which is most of it, is prepared once for its class.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from enum import Enum
+from functools import cache
 from typing import Any, Final
-from xml.sax.saxutils import escape
 
 import msgspec
 
-_NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""Characters that XML 1.0 cannot hold, not even escaped (section 2.2)."""
+from app.api import Event, EventBatch
+from app.api.wire import DATE_FORM
+
+_SPECIAL: Final = re.compile("[^\t\n\x20-\x21\x23-\x25\x27-;=?-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What cannot stand in XML text as it is: markup, the carriage return (a parser would make a line feed of it), and
+characters that XML 1.0 cannot hold, not even escaped (section 2.2)."""
+_ESCAPED: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\r": "&#13;"}
 
 
 def xml_value(value: Any) -> str:
-    """`<value>…</value>` of a result; nothing for None."""
+    """`<value>…</value>` of a result; nothing inside for None."""
     return f"<value>{_inner(value)}</value>"
 
 
 def _inner(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return f"<boolean>{int(value)}</boolean>"
-    if isinstance(value, float):
-        return f"<double>{value}</double>"
-    if isinstance(value, str | int):
-        return _text(str(value))
-    if isinstance(value, datetime):
-        return f"<dateTime.iso8601>{value.astimezone(UTC):%Y%m%dT%H:%M:%SZ}</dateTime.iso8601>"
+    writer = _WRITERS.get(type(value))
+    if writer is not None:
+        return writer(value)
+    if isinstance(value, Enum):
+        return _text(str(value.value))
+    if isinstance(value, EventBatch):
+        return _batch(value)
+    if isinstance(value, Event):
+        return _event(value)
     if isinstance(value, msgspec.Struct):
-        value = msgspec.structs.asdict(value)
+        return _record_writer(type(value))(value)
     if isinstance(value, Mapping):
-        members = "".join(f"<member><name>{_text(str(k))}</name>{xml_value(v)}</member>" for k, v in value.items())
-        return f"<struct>{members}</struct>"
-    return f"<array><data>{''.join(xml_value(v) for v in value)}</data></array>"
+        return _map(value)
+    if isinstance(value, str):
+        return _text(value)
+    return _list(value)
 
 
 def _text(text: str) -> str:
-    return escape(_NOT_XML.sub("\N{REPLACEMENT CHARACTER}", text))
+    return _SPECIAL.sub(_escape, text) if _SPECIAL.search(text) else text
+
+
+def _escape(match: re.Match[str]) -> str:
+    return _ESCAPED.get(match[0], "\N{REPLACEMENT CHARACTER}")
+
+
+def _map(value: Mapping[Any, Any]) -> str:
+    if not value:
+        return "<struct></struct>"
+    members = [f"<member><name>{_inner(k)}</name><value>{_inner(v)}</value></member>" for k, v in value.items()]
+    return f"<struct>{''.join(members)}</struct>"
+
+
+def _list(value: Any) -> str:
+    if not value:
+        return "<array><data></data></array>"
+    return f"<array><data><value>{'</value><value>'.join([_inner(item) for item in value])}</value></data></array>"
+
+
+def _batch(batch: EventBatch) -> str:
+    # The one place where XenServer writes numbers as numbers.
+    counts = [f"{_member(name)}<i4>{count}</i4></value></member>" for name, count in batch.valid_ref_counts.items()]
+    return (
+        f"<struct>{_member('events')}{_list(batch.events)}</value></member>"
+        f"{_member('valid_ref_counts')}<struct>{''.join(counts)}</struct></value></member>"
+        f"{_member('token')}{_text(batch.token)}</value></member></struct>"
+    )
+
+
+def _event(event: Event) -> str:
+    fields = {
+        "id": event.id,
+        "timestamp": event.timestamp,
+        "class": event.cls.lower(),
+        "operation": event.operation,
+        "ref": event.ref,
+    }
+    return _map(fields if event.snapshot is None else {**fields, "snapshot": event.snapshot})
+
+
+def _member(name: str) -> str:
+    return f"<member><name>{_text(name)}</name><value>"
+
+
+@cache
+def _record_writer(record: type[msgspec.Struct]) -> Callable[[msgspec.Struct], str]:
+    """What writes records of this type."""
+    fields = msgspec.structs.fields(record)
+    defaults = [f.default_factory() if f.default is msgspec.NODEFAULT else f.default for f in fields]
+    begins = [_member(field.name) for field in fields]
+    prepared = [
+        (default, f"{begin}{_inner(default)}</value></member>", begin)
+        for default, begin in zip(defaults, begins, strict=True)
+    ]
+
+    def write(value: msgspec.Struct) -> str:
+        members = [
+            usual if given == default else f"{begin}{_inner(given)}</value></member>"
+            for given, (default, usual, begin) in zip(msgspec.structs.astuple(value), prepared, strict=True)
+        ]
+        return f"<struct>{''.join(members)}</struct>"
+
+    return write
+
+
+_WRITERS: Final[dict[type, Callable[[Any], str]]] = {
+    str: _text,
+    bool: lambda value: "<boolean>1</boolean>" if value else "<boolean>0</boolean>",
+    int: str,
+    float: lambda value: f"<double>{value:.16g}</double>",
+    datetime: lambda value: f"<dateTime.iso8601>{value.astimezone(UTC).strftime(DATE_FORM)}</dateTime.iso8601>",
+    type(None): lambda _value: "",
+    dict: _map,
+    list: _list,
+    tuple: _list,
+    frozenset: lambda value: _list(sorted(value)),
+}
 
 
 def ref_in(result: str) -> str:

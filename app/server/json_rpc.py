@@ -2,75 +2,48 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 import msgspec
-from aiohttp import web
 
 from app.api import Failure
-from app.api.failure import parameter_count
-from app.api.wire import parameter_types, plain, restored
-from app.engine.engine import Engine
-from app.log import get
-
-log = get(__name__)
-
-LARGEST_BODY: Final = 16 << 20
-"""Bytes. The longest message we know holds a few thousand references."""
-LOGIN: Final = "session.login_with_password"
+from app.server.desk import Desk, NoRequest
+from app.server.json_values import encoded
+from app.server.large import beside_the_loop
 
 
-async def answer(engine: Engine, body: bytes, *, private: bool) -> bytes | None:
-    """The answer to one request, as JSON; None if it is no request at all.
+async def answer(desk: Desk, body: bytes, address: str) -> bytes:
+    """The answer to one request, as JSON. :raise NoRequest: it is none."""
+    request = _parsed(body)
+    version_2 = request.get("jsonrpc") == "2.0"
+    number = msgspec.json.encode(request["id"])
+    params = request.get("params", [])
+    try:
+        result = await desk.call(request["method"], params if isinstance(params, list) else [params], address)
+    except Failure as failure:
+        return _failed(failure, number, version_2)
+    value = await beside_the_loop(result, encoded)
+    if version_2:
+        return b'{"jsonrpc":"2.0","result":%b,"id":%b}' % (value, number)
+    return b'{"result":%b,"error":null,"id":%b}' % (value, number)
 
-    :param private: the channel is open to the owner of the engine alone, so that nobody has to say who they are.
-    """
+
+def _parsed(body: bytes) -> dict[str, Any]:
     try:
         request = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError):
-        return None
-    if not isinstance(request, dict) or not isinstance(request.get("method"), str):
-        return None
-    params = request.get("params", [])
-    version_2 = request.get("jsonrpc") == "2.0"
-    try:
-        result = await _call(engine, request["method"], params if isinstance(params, list) else [], private=private)
-    except Failure as failure:
-        return _encoded(request, version_2, error=failure)
-    return _encoded(request, version_2, result=plain(result))
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        raise NoRequest("not well-formed JSON") from None
+    if not isinstance(request, dict):
+        raise NoRequest("not one JSON-RPC call")
+    if not isinstance(request.get("method"), str):
+        raise NoRequest("a call without a method")
+    if not isinstance(request.get("id"), str | int | float):
+        raise NoRequest("a call without an id")
+    return request
 
 
-async def _call(engine: Engine, method: str, params: list[Any], *, private: bool) -> Any:
-    if method == LOGIN:
-        if not 2 <= len(params) <= 4:
-            raise parameter_count(method, 2, len(params))
-        user, password, *rest = [restored(param, str) for param in params]
-        return engine.dispatcher.login(user, password, rest[1] if len(rest) > 1 else "", private=private)
-    if not params:
-        raise parameter_count(method, 1, 0)
-    session, *given = params
-    declared = parameter_types(method)
-    typed = [restored(value, declared[at]) if at < len(declared) else value for at, value in enumerate(given)]
-    return await engine.dispatcher.call(session, method, typed)
-
-
-def _encoded(request: dict[str, Any], version_2: bool, *, result: Any = None, error: Failure | None = None) -> bytes:
+def _failed(failure: Failure, number: bytes, version_2: bool) -> bytes:
     if version_2:
-        envelope: dict[str, Any] = {"jsonrpc": "2.0", "id": request.get("id")}
-        if error is None:
-            envelope["result"] = result
-        else:
-            envelope["error"] = {"code": 1, "message": error.code, "data": list(error.params)}
-    else:
-        description = None if error is None else error.description()
-        envelope = {"result": result, "error": description, "id": request.get("id")}
-    return msgspec.json.encode(envelope)
-
-
-async def handle(request: web.Request, engine: Engine, *, private: bool) -> web.Response:
-    """POST /jsonrpc."""
-    reply = await answer(engine, await request.read(), private=private)
-    if reply is None:
-        return web.Response(status=400, text="This is no JSON-RPC request.")
-    # Exactly this type: some clients refuse one that names a character set.
-    return web.Response(body=reply, headers={"Content-Type": "application/json"})
+        error = msgspec.json.encode({"code": 1, "message": failure.code, "data": list(failure.params)})
+        return b'{"jsonrpc":"2.0","error":%b,"id":%b}' % (error, number)
+    return b'{"result":null,"error":%b,"id":%b}' % (msgspec.json.encode(failure.description()), number)

@@ -11,7 +11,9 @@ from aiohttp import web
 from app.api import Failure
 from app.engine.engine import Engine
 from app.log import get
-from app.server import json_rpc, streams
+from app.server import streams
+from app.server.desk import Desk
+from app.server.site import LARGEST_BODY, never_a_traceback, rpc, to_its_end
 
 log = get(__name__)
 
@@ -21,6 +23,7 @@ class LocalServer:
 
     def __init__(self, engine: Engine, path: Path) -> None:
         self._engine = engine
+        self._desk = Desk(engine, door=None)
         self._path = path
         self._runner: web.AppRunner | None = None
 
@@ -29,10 +32,10 @@ class LocalServer:
 
         :raise OSError: the socket cannot be made.
         """
-        app = web.Application(client_max_size=json_rpc.LARGEST_BODY)
+        app = web.Application(client_max_size=LARGEST_BODY, middlewares=[never_a_traceback])
         app.add_routes(
             [
-                web.post("/jsonrpc", self._json_rpc),
+                web.post("/{path:.*}", self._rpc),
                 web.get("/blob", self._blob),
                 web.get("/screenshot", self._screenshot),
                 web.get("/console_socket", self._console_socket),
@@ -40,7 +43,7 @@ class LocalServer:
                 web.put("/{path:import.*}", self._put),
             ]
         )
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0, handler_cancellation=True)
         await self._runner.setup()
         self._path.unlink(missing_ok=True)
         before = os.umask(0o177)
@@ -56,8 +59,8 @@ class LocalServer:
             await self._runner.cleanup()
             self._path.unlink(missing_ok=True)
 
-    async def _json_rpc(self, request: web.Request) -> web.Response:
-        return await json_rpc.handle(request, self._engine, private=True)
+    async def _rpc(self, request: web.Request) -> web.StreamResponse:
+        return await rpc(request, self._desk)
 
     async def _blob(self, request: web.Request) -> web.Response:
         try:
@@ -96,7 +99,8 @@ class LocalServer:
         session, query = streams.session_of(request), streams.query_of(request)
         body, length = streams.body_of(request), request.content_length
         try:
-            await self._engine.handlers.put(session, request.path, query, body, length)
+            # A client that leaves may have sent all there is: the handler sees to it.
+            await to_its_end(self._engine.handlers.put(session, request.path, query, body, length))
         except Failure as failure:
             return _refused(failure)
         return web.Response(text="")

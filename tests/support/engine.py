@@ -27,7 +27,7 @@ class DirectTransport:
         self._engine = engine
 
     async def login(self, user: str, password: str, originator: str) -> str:
-        return self._engine.dispatcher.login(user, password, originator, private=True)
+        return self._engine.dispatcher.login(user, originator)
 
     async def call(self, session: str, method: str, params: Sequence[Any]) -> Any:
         return await self._engine.dispatcher.call(session, method, params)

@@ -24,7 +24,7 @@ GENERAL = {"HANDLE_INVALID", "FIELD_TYPE_ERROR"}
 MESSAGES = {m.full_name: m for d in classes().values() for m in d.messages.values()}
 SETTERS = [(name, field) for name, d in classes().items() for field in d.fields if field.spec.access == "rw"]
 MAY_BE_NULL = {("VM.copy", "sr"), ("VM.set_snapshot_schedule", "value")}
-OF_SESSIONS = {"session.login_with_password", "session.logout"}
+OF_SESSIONS = {name for name in MESSAGES if name.startswith("session.")}
 
 
 def everything(bench: Bench) -> dict[str, dict[str, Record]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -156,11 +157,11 @@ async def test_a_repository_that_cannot_be_opened_is_named(data_dir: Path) -> No
 async def test_sessions_that_are_silent_the_longest_are_culled(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sessions, "MOST_SESSIONS", 4)
     transport = DirectTransport(bench.engine)
-    others = [await Session.open(transport) for _ in range(2)]
+    others = [await Session.open(transport, originator="tests") for _ in range(2)]
     await bench.session.get_all_records(Pool)
-    third = await Session.open(transport)
+    third = await Session.open(transport, originator="tests")
     await others[0].get_all_records(Pool)
-    fourth = await Session.open(transport)
+    fourth = await Session.open(transport, originator="tests")
     alive = set(bench.store.all(SessionRecord))
     assert len(alive) == 4
     assert {bench.session.ref, others[0].ref, fourth.ref} <= alive
@@ -172,11 +173,27 @@ async def test_sessions_that_are_silent_the_longest_are_culled(bench: Bench, mon
         await third.get_all_records(Pool)
 
 
-def test_a_channel_that_is_not_private_needs_another_way_in(bench: Bench) -> None:
+async def test_sessions_are_counted_by_user_and_program(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "MOST_SESSIONS", 1)
+    login = bench.engine.dispatcher.login
+    first = [login("a", "one"), login("a", "two"), login("b", "one")]
+    alive = set(bench.store.all(SessionRecord))
+    assert {bench.session.ref, *first} == alive
+    login("a", "one")
+    assert alive - set(bench.store.all(SessionRecord)) == {first[0]}
+
+
+async def test_a_session_that_is_not_used_ends(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    idle = bench.engine.dispatcher.login("a", "one")
+    later = time.monotonic() + sessions.IDLE_SECONDS - 1
+    monkeypatch.setattr(sessions, "monotonic", lambda: later)
+    bench.engine.dispatcher.check_session(bench.session.ref)
+    later += 2
     with pytest.raises(Failure) as caught:
-        bench.engine.dispatcher.login("root", "secret", "tests", private=False)
-    assert caught.value.code == "SESSION_AUTHENTICATION_FAILED"
-    assert "secret" not in str(caught.value)
+        bench.engine.dispatcher.check_session(idle)
+    assert caught.value.description() == ["SESSION_INVALID", idle]
+    assert idle not in bench.store.all(SessionRecord)
+    bench.engine.dispatcher.check_session(bench.session.ref)
 
 
 # The engine in a thread of its own

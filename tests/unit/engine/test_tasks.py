@@ -85,12 +85,7 @@ async def test_every_message_may_run_as_a_task(bench: Bench) -> None:
     """Also those that only read, whatever they answer."""
     vm = await bench.sample_vm()
     for method, params, expected in (
-        ("VM.get_record", [vm], "<name>name_label</name><value>sample</value>"),
-        ("VM.get_all_records", [], "<name>name_label</name><value>sample</value>"),
-        ("VM.get_tags", [vm], "<value><array><data></data></array></value>"),
-        ("VM.get_is_a_template", [vm], "<value><boolean>0</boolean></value>"),
-        ("VM.get_snapshot_time", [vm], "<value><dateTime.iso8601>19700101T00:00:00Z</dateTime.iso8601></value>"),
-        ("VM.set_name_label", [vm, "sample"], "<value></value>"),
+        ("VM.set_memory_limits", [vm, 16 << 20, 64 << 20, 32 << 20, 64 << 20], "<value></value>"),
         ("VM.get_allowed_VBD_devices", [vm], "<value>5</value>"),
         ("event.from", [["pool"], "", 0.0], "<name>token</name>"),
         ("host.get_servertime", [bench.engine.context.host], "dateTime.iso8601"),
@@ -99,8 +94,17 @@ async def test_every_message_may_run_as_a_task(bench: Bench) -> None:
         assert task(bench, ref).name_label == f"Async.{method}"
         await wait_for(bench.session, bench.cache, ref)
         assert expected in task(bench, ref).result, method
-    failing = Ref[Task](await bench.session.call("Async.VM.get_record", "OpaqueRef:nothing"))
+    failing = Ref[Task](await bench.session.call("Async.VM.snapshot", "OpaqueRef:nothing", "x"))
     assert (await ended(bench, failing)).error_info == ("HANDLE_INVALID", "VM", "OpaqueRef:nothing")
+
+
+async def test_fields_are_read_and_written_at_once_only(bench: Bench) -> None:
+    vm = await bench.sample_vm()
+    for method, params in (("VM.get_record", [vm]), ("VM.get_all_records", []), ("VM.set_name_label", [vm, "x"])):
+        with pytest.raises(Failure) as caught:
+            await bench.session.call(f"Async.{method}", *params)
+        assert caught.value.description() == ["Fault", f"No async mode for this operation (rpc: {method})"]
+    assert bench.vm(vm).name_label == "sample"
 
 
 @pytest.mark.parametrize(
@@ -114,7 +118,8 @@ async def test_every_message_may_run_as_a_task(bench: Bench) -> None:
         (VMOperation.import_, "import"),
         (datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), "<dateTime.iso8601>20260102T03:04:05Z</dateTime.iso8601>"),
         ("a\0b\x1b[1m\ud800\uffff", "a\ufffdb\ufffd[1m\ufffd\ufffd"),
-        ("tab\t, lines\n\r, \ud7ff\ue000\U0010ffff", "tab\t, lines\n\r, \ud7ff\ue000\U0010ffff"),
+        ("tab\t, lines\n\r, \ud7ff\ue000\U0010ffff", "tab\t, lines\n&#13;, \ud7ff\ue000\U0010ffff"),
+        ('"', "&quot;"),
         ({"\x01": "\x02"}, "<struct><member><name>\ufffd</name><value>\ufffd</value></member></struct>"),
         (["a", 1], "<array><data><value>a</value><value>1</value></data></array>"),
         ({"k<": "v"}, "<struct><member><name>k&lt;</name><value>v</value></member></struct>"),
@@ -301,13 +306,13 @@ async def test_a_pending_task_is_only_marked(bench: Bench, driver: Slow) -> None
 async def test_old_tasks_are_forgotten(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.engine.tasks.KEPT_FINISHED", 3)
     vm = await bench.sample_vm()
-    made = [Ref[Task](await bench.session.call("Async.VM.get_uuid", vm)) for _ in range(6)]
+    made = [Ref[Task](await bench.session.call("Async.VM.get_allowed_VBD_devices", vm)) for _ in range(6)]
     for ref in made[-3:]:
         await wait_for(bench.session, bench.cache, ref)
     assert {ref for ref in made if bench.store.find(Task, ref) is not None} == set(made[-3:])
     now = bench.engine.context.now()
     monkeypatch.setattr(bench.engine.context, "now", lambda: now + KEPT_FOR + timedelta(seconds=1))
-    last = Ref[Task](await bench.session.call("Async.VM.get_uuid", vm))
+    last = Ref[Task](await bench.session.call("Async.VM.get_allowed_VBD_devices", vm))
     await wait_for(bench.session, bench.cache, last)
     assert set(bench.store.all(Task)) == {last}
     assert KEPT_FINISHED >= 100

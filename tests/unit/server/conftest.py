@@ -13,6 +13,7 @@ from app.config import load
 from app.hypervisor.simulated import SimulatedDriver
 from app.server.local import LocalServer
 from tests.support.engine import Bench, open_bench
+from tests.support.wire import Wire, serving
 
 
 @pytest.fixture
@@ -38,3 +39,10 @@ async def remote(socket: Path) -> AsyncIterator[Session]:
     session = await Session.open(UnixTransport(socket), originator="tests")
     yield session
     await session.close()
+
+
+@pytest.fixture
+async def wire(bench: Bench, data_dir: Path) -> AsyncIterator[Wire]:
+    """The engine behind HTTPS."""
+    async with serving(bench.engine, data_dir) as wire:
+        yield wire

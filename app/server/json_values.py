@@ -1,0 +1,81 @@
+"""Values as XenAPI writes them in JSON, for large answers: records are encoded as they are, but for their dates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any, Final
+
+import msgspec
+
+from app.api import Event, EventBatch
+from app.api.types import Record, fields_of
+from app.api.wire import DATE_FORM, VOID
+
+
+def encoded(value: Any) -> bytes:
+    """A value of declared type as JSON; "" for None."""
+    return _ENCODER.encode(_plain(value))
+
+
+def _plain(value: Any) -> Any:
+    """The value with dates as text, and events as clients know them. The encoder does the rest."""
+    if value is None:
+        return VOID
+    if isinstance(value, Record):
+        return _record(value)
+    if isinstance(value, datetime):
+        return _date(value)
+    if isinstance(value, Event):
+        return _event(value)
+    if isinstance(value, EventBatch):
+        return {
+            "events": [_event(event) for event in value.events],
+            "valid_ref_counts": value.valid_ref_counts,
+            "token": value.token,
+        }
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _record(record: Record) -> dict[str, Any]:
+    fields = msgspec.structs.asdict(record)
+    for name in _dates(type(record)):
+        fields[name] = _date(fields[name])
+    return fields
+
+
+def _event(event: Event) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "id": event.id,
+        "timestamp": event.timestamp,
+        "class": event.cls.lower(),
+        "operation": event.operation,
+        "ref": event.ref,
+    }
+    if event.snapshot is not None:
+        fields["snapshot"] = _record(event.snapshot)
+    return fields
+
+
+def _date(value: datetime) -> str:
+    return value.astimezone(UTC).strftime(DATE_FORM)
+
+
+@cache
+def _dates(record: type[Record]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields_of(record) if field.value.scalar == "datetime")
+
+
+def _other(value: Any) -> Any:
+    """What the encoder does not know: read-only maps."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise NotImplementedError
+
+
+_ENCODER: Final = msgspec.json.Encoder(enc_hook=_other)

@@ -1,0 +1,89 @@
+"""What both servers answer by HTTP: calls by POST, whatever the path, as XenServer does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Final, TypeVar
+
+from aiohttp import web
+
+from app.log import get
+from app.server import json_rpc, xml_rpc
+from app.server.desk import Desk, NoRequest
+from app.server.pages import NOT_CACHED, OPEN_TO_SCRIPTS, page
+
+log = get(__name__)
+
+LARGEST_BODY: Final = 16 << 20
+"""Bytes. The longest message we know holds a few thousand references."""
+BODY_SECONDS: Final = 60.0
+"""For a call to arrive in. It takes milliseconds, but for clients that mean to hold a connection."""
+PIECE: Final = 1 << 20
+
+T = TypeVar("T")
+Answer = Callable[[Desk, bytes, str], Awaitable[bytes]]
+
+
+async def rpc(request: web.Request, desk: Desk, *, seconds: float = BODY_SECONDS) -> web.StreamResponse:
+    """POST: JSON-RPC at /jsonrpc, XML-RPC anywhere else."""
+    speaks_json = request.path.rstrip("/") == "/jsonrpc"
+    answer: Answer = json_rpc.answer if speaks_json else xml_rpc.answer
+    try:
+        async with asyncio.timeout(seconds):
+            body = await request.read()
+    except TimeoutError:
+        return page(408)
+    except web.HTTPRequestEntityTooLarge:
+        return page(413)
+    try:
+        reply = await answer(desk, body, request.remote or "")
+    except NoRequest as error:
+        return page(500, str(error))
+    # Exactly these types: some clients refuse one that names a character set.
+    return await _sent(request, reply, "application/json" if speaks_json else "text/xml")
+
+
+async def _sent(request: web.Request, reply: bytes, content_type: str) -> web.StreamResponse:
+    headers = {**OPEN_TO_SCRIPTS, "Content-Type": content_type}
+    if len(reply) <= PIECE:
+        return web.Response(body=reply, headers=headers)
+    response = web.StreamResponse(headers={**headers, "Content-Length": str(len(reply))})
+    await response.prepare(request)
+    whole = memoryview(reply)
+    for start in range(0, len(reply), PIECE):
+        await response.write(whole[start : start + PIECE])
+    await response.write_eof()
+    return response
+
+
+def options() -> web.Response:
+    """OPTIONS: what scripts of a page may send."""
+    return web.Response(headers={**OPEN_TO_SCRIPTS, "Access-Control-Allow-Methods": "PUT"})
+
+
+_under_way: Final[set[asyncio.Future[Any]]] = set()
+
+
+async def to_its_end(work: Coroutine[Any, Any, T]) -> T:
+    """Await work that goes on when the client leaves."""
+    running = asyncio.ensure_future(work)
+    _under_way.add(running)
+    running.add_done_callback(_under_way.discard)
+    return await asyncio.shield(running)
+
+
+@web.middleware
+async def never_a_traceback(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Whatever goes wrong: a page that tells nothing of ours, and the traceback in the log."""
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        return web.Response(status=error.status, reason=error.reason, headers=NOT_CACHED)
+    except (ConnectionError, asyncio.CancelledError):
+        raise
+    except Exception:
+        log.exception("a bug of ours", method=request.method, path=request.path)
+        return page(500)

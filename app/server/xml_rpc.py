@@ -1,0 +1,37 @@
+"""XML-RPC over HTTP, as XenServer speaks it: every answer is a struct with Status and Value or ErrorDescription."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from app.api import Failure
+from app.engine.xml_values import xml_value
+from app.server.desk import Desk
+from app.server.large import beside_the_loop
+from app.server.xml_requests import parse
+
+_BEGIN: Final = '<?xml version="1.0"?><methodResponse><params><param>'
+_END: Final = "</param></params></methodResponse>"
+_SUCCESS: Final = (
+    "<value><struct><member><name>Status</name><value>Success</value></member><member><name>Value</name>",
+    "</member></struct></value>",
+)
+
+
+async def answer(desk: Desk, body: bytes, address: str) -> bytes:
+    """The answer to one request. :raise NoRequest: it is none."""
+    method, params = parse(body)
+    try:
+        result = await desk.call(method, params, address)
+    except Failure as failure:
+        error = {"Status": "Failure", "ErrorDescription": failure.description()}
+        return f"{_BEGIN}{xml_value(error)}{_END}".encode()
+    if method == "system.listMethods":
+        # By XML-RPC's own custom, without Status.
+        return f"{_BEGIN}{xml_value(result)}{_END}".encode()
+    return await beside_the_loop(result, _success)
+
+
+def _success(result: Any) -> bytes:
+    before, after = _SUCCESS
+    return f"{_BEGIN}{before}{xml_value(result)}{after}{_END}".encode()

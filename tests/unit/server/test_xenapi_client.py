@@ -1,0 +1,105 @@
+"""XenServer's own Python client drives the engine over HTTPS, unmodified."""
+
+from __future__ import annotations
+
+import contextlib
+import xmlrpc.client
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import XenAPI
+
+from app.api import VM
+from tests.support.engine import Bench
+from tests.support.wire import USER, Wire, aside
+
+
+@contextlib.contextmanager
+def failing(*details: str) -> Iterator[None]:
+    with pytest.raises(XenAPI.Failure) as caught:
+        yield
+    assert caught.value.details == list(details)
+
+
+def life_of_a_vm(session: Any) -> None:
+    """From a template to its end, as a script would."""
+    api = session.xenapi
+    template = api.VM.get_by_name_label("Sample guest")[0]
+    vm = api.VM.clone(template, "made by a script")
+    api.VM.provision(vm)
+    assert api.VM.get_power_state(vm) == "Halted"
+    first = api.VM.snapshot(vm, "first")
+    api.VM.start(vm, False, False)
+    task = api.Async.VM.snapshot(vm, "second")
+    while api.task.get_status(task) == "pending":
+        pass
+    second = api.task.get_result(task).removeprefix("<value>").removesuffix("</value>")
+    api.task.destroy(task)
+    assert set(api.VM.get_snapshots(vm)) == {first, second}
+    record = api.VM.get_record(second)
+    assert (record["is_a_snapshot"], record["snapshot_of"]) == (True, vm)
+    assert record["snapshot_info"]["power-state-at-snapshot"] == "Running"
+    assert isinstance(record["memory_static_max"], str) and isinstance(record["HVM_shadow_multiplier"], float)
+    assert isinstance(record["snapshot_time"], xmlrpc.client.DateTime)
+    with failing("VM_BAD_POWER_STATE", vm, "halted", "running"):
+        api.VM.start(vm, False, False)
+    api.VM.revert(first)
+    assert api.VM.get_power_state(vm) == "Halted"
+    for snapshot in (first, second):
+        api.VM.destroy(snapshot)
+    api.VM.destroy(vm)
+    with failing("HANDLE_INVALID", "VM", vm):
+        api.VM.get_uuid(vm)
+
+
+def life_of_a_schedule(session: Any) -> None:
+    api = session.xenapi
+    record = {"name_label": "nightly", "type": "snapshot", "frequency": "daily", "retained_snapshots": "5"}
+    vmss = api.VMSS.create({**record, "schedule": {"hour": "3", "min": "30"}, "enabled": True})
+    assert api.VMSS.get_record(vmss)["retained_snapshots"] == "5"
+    vm = api.VM.clone(api.VM.get_by_name_label("Sample guest")[0], "scheduled")
+    api.VM.provision(vm)
+    api.VM.set_snapshot_schedule(vm, vmss)
+    assert api.VMSS.get_VMs(vmss) == [vm]
+    with failing("VMSS_HAS_VM"):
+        api.VMSS.destroy(vmss)
+    assert api.VMSS.snapshot_now(vmss) == "True"
+    assert [api.VM.get_is_vmss_snapshot(s) for s in api.VM.get_snapshots(vm)] == [True]
+    api.VM.set_snapshot_schedule(vm, "OpaqueRef:NULL")
+    api.VMSS.destroy(vmss)
+    with failing("INVALID_VALUE", "retained_snapshots", "11"):
+        api.VMSS.create({**record, "retained_snapshots": "11"})
+
+
+@pytest.mark.parametrize("life", [life_of_a_vm, life_of_a_schedule])
+async def test_a_whole_life(bench: Bench, wire: Wire, life: Callable[[Any], None]) -> None:
+    session = await wire.session()
+    await aside(life, session)
+    await aside(session.xenapi.session.logout)
+
+
+async def test_logging_in_and_out(bench: Bench, wire: Wire) -> None:
+    session = await wire.session("an originator")
+    record = await aside(lambda: session.xenapi.session.get_record(session.handle))
+    assert (record["auth_user_name"], record["originator"]) == (USER, "an originator")
+    assert record["is_local_superuser"] is True
+    assert await aside(session.xenapi.VM.get_all) == list(bench.store.all(VM))
+
+
+async def test_methods_are_listed_for_everybody(wire: Wire) -> None:
+    methods: Any = await aside(wire.proxy().system.listMethods)
+    assert {"VM.snapshot", "VM.get_all_records", "session.login_with_password", "event.from"} <= set(methods)
+
+
+async def test_a_password_is_changed(wire: Wire) -> None:
+    session = await wire.session()
+    with failing("SESSION_AUTHENTICATION_FAILED", USER, "Authentication failure"):
+        await aside(session.xenapi.session.change_password, "wrong", "another horse")
+    with pytest.raises(XenAPI.Failure, match="CHANGE_PASSWORD_REJECTED"):
+        await aside(session.xenapi.session.change_password, "correct horse", "short")
+    await aside(session.xenapi.session.change_password, "correct horse", "another horse")
+    again = wire.stranger()
+    with failing("SESSION_AUTHENTICATION_FAILED", USER, "Authentication failure"):
+        await aside(again.login_with_password, USER, "correct horse")
+    await aside(again.login_with_password, USER, "another horse")

@@ -17,6 +17,7 @@ import platformdirs
 
 APP_NAME = "stillframe"
 DATA_DIR_VARIABLE = "STILLFRAME_DATA_DIR"
+ENGINE_SOCKET = "engine.sock"
 
 # A socket address holds 108 bytes on Linux and 104 on macOS (unix(7), sys/un.h), the closing zero included. What is
 # left must hold "/<36 characters of a uuid>/<file name of up to 18>".
@@ -100,13 +101,19 @@ class Config:
     @property
     def engine_socket(self) -> Path:
         """Where the engine that owns the data folder answers clients."""
-        return self.run_dir / "engine.sock"
+        return self.run_dir / ENGINE_SOCKET
 
 
 def default_data_dir() -> Path:
     """`$STILLFRAME_DATA_DIR` where set, else the platform's folder for a user's application data."""
     named = os.environ.get(DATA_DIR_VARIABLE)
     return Path(named) if named else Path(platformdirs.user_data_dir(APP_NAME, appauthor=False))
+
+
+def engine_socket_in(data_dir: Path) -> Path:
+    """Where the engine of a data folder would answer. For clients: nothing is made, and no engine need be there."""
+    run_dir = data_dir.expanduser().absolute() / "run"
+    return (run_dir.readlink() if run_dir.is_symlink() else run_dir) / ENGINE_SOCKET
 
 
 def load(data_dir: Path | None = None) -> Config:

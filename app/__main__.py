@@ -37,9 +37,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return serve(config, network)
     # Here and not above: commands without a window must not load Qt.
+    from app.server.local import LocalServer
     from ui.application import run
 
-    return run(config)
+    return run(config, lambda engine: LocalServer(engine, config.engine_socket))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -18,7 +18,7 @@ from app.client.transport import Transport
 from app.client.unix_transport import UnixTransport
 from app.config import Config
 from app.engine.engine import CannotOpen, DataFolderInUse
-from app.engine.local import EngineThread, LocalTransport
+from app.engine.local import EngineThread, LocalTransport, Serve
 from ui.base import loop, theme
 from ui.base.dialogs import ErrorDialog, ask
 from ui.base.icons import icon
@@ -128,15 +128,18 @@ def make_application(settings: Settings | None = None) -> QApplication:
     return app
 
 
-def run(config: Config) -> int:
-    """Show the desktop over a data folder until its window is closed; answer the exit status."""
+def run(config: Config, serve: Serve | None = None) -> int:
+    """Show the desktop over a data folder until its window is closed; answer the exit status.
+
+    :param serve: opens the desktop's own engine to other programs of the same user, such as xe.
+    """
     desktop_settings = Settings(config.settings_file)
     app = make_application(desktop_settings)
-    return loop.run(app, _live(config))
+    return loop.run(app, _live(config, serve))
 
 
-async def _live(config: Config) -> int:
-    desktop = Desktop(config)
+async def _live(config: Config, serve: Serve | None) -> int:
+    desktop = Desktop(config, EngineThread(config, serve=serve))
     try:
         await desktop.open()
     except CannotOpen as error:

@@ -15,17 +15,45 @@ from app.api.streams import Chunk, Download
 from app.config import Config
 from app.engine.engine import Engine
 from app.hypervisor.driver import Driver
+from app.log import get
 from app.ops.coalescer import DELAY_SECONDS
 
+log = get(__name__)
 T = TypeVar("T")
 
 
+class Counter(Protocol):
+    """Where other programs reach an engine."""
+
+    async def open(self) -> None:
+        """Begin to answer. :raise OSError:"""
+        ...
+
+    async def close(self) -> None:
+        """Answer no more."""
+        ...
+
+
+#: makes the counter of an engine, on the engine's own loop
+Serve = Callable[[Engine], Counter]
+
+
 class EngineThread:
-    """Runs one engine. `open` and `close` may be awaited from any event loop."""
+    """Runs one engine. `open` and `close` may be awaited from any event loop.
+
+    :param serve: opens the engine to other programs of the same user. Where that fails it goes on without.
+    """
 
     def __init__(
-        self, config: Config, driver: Driver | None = None, *, merge_delay: float | None = DELAY_SECONDS
+        self,
+        config: Config,
+        driver: Driver | None = None,
+        *,
+        merge_delay: float | None = DELAY_SECONDS,
+        serve: Serve | None = None,
     ) -> None:
+        self._serve = serve
+        self._counter: Counter | None = None
         self._merge_delay = merge_delay
         self._config = config
         self._driver = driver
@@ -45,7 +73,7 @@ class EngineThread:
         loop, self._loop = self._loop, None
         if loop is None or self._thread is None:
             return
-        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self.engine.close(), loop))
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._end(), loop))
         loop.call_soon_threadsafe(loop.stop)
         await asyncio.get_running_loop().run_in_executor(None, self._thread.join)
 
@@ -56,13 +84,30 @@ class EngineThread:
             raise ConnectionLost("the engine is closed")
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
 
+    async def _begin(self) -> None:
+        await self.engine.open()
+        if self._serve is None:
+            return
+        counter = self._serve(self.engine)
+        try:
+            await counter.open()
+        except OSError as error:
+            log.warning("other programs cannot reach the engine", error=str(error))
+        else:
+            self._counter = counter
+
+    async def _end(self) -> None:
+        if self._counter is not None:
+            await self._counter.close()
+        await self.engine.close()
+
     def _run(self, ready: Future[None]) -> None:
         # Not new_event_loop(): under the desktop's event loop policy that would make a Qt loop, which hangs here.
         loop = asyncio.SelectorEventLoop()
         asyncio.set_event_loop(loop)
         try:
             self.engine = Engine(self._config, self._driver, merge_delay=self._merge_delay)
-            loop.run_until_complete(self.engine.open())
+            loop.run_until_complete(self._begin())
         except BaseException as error:
             loop.close()
             ready.set_exception(error)

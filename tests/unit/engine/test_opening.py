@@ -28,12 +28,14 @@ from app.api import (
     classes,
 )
 from app.client import Session
-from app.config import load
+from app.client.unix_transport import UnixTransport
+from app.config import engine_socket_in, load
 from app.engine import sessions
 from app.engine.engine import CannotOpen, DataFolderInUse, Engine
 from app.engine.local import EngineThread, LocalTransport
 from app.hypervisor.simulated import SimulatedDriver
 from app.ops.found_images import FOUND_KEY
+from app.server.local import LocalServer
 from tests.engine.vm.guests import assert_tidy
 from tests.support.engine import Bench, DirectTransport, open_bench
 from tests.support.guest_disk import write_bytes
@@ -215,6 +217,28 @@ async def test_the_engine_answers_from_its_own_thread(data_dir: Path) -> None:
     assert "engine" not in {t.name for t in threading.enumerate()}
     with pytest.raises(ConnectionLost):
         await session.get_all_records(Pool)
+
+
+async def test_other_programs_reach_the_engine_in_the_thread_while_it_is_open(data_dir: Path) -> None:
+    config = load(data_dir)
+    thread = EngineThread(
+        config, SimulatedDriver(), serve=lambda engine: LocalServer(engine, engine_socket_in(data_dir))
+    )
+    await thread.open()
+    session = await Session.open(UnixTransport(config.engine_socket), originator="another program")
+    assert len(await session.get_all_records(Pool)) == 1
+    await session.close()
+    await thread.close()
+    assert not config.engine_socket.exists()
+
+
+async def test_an_engine_that_cannot_be_reached_opens_all_the_same(data_dir: Path) -> None:
+    thread = EngineThread(
+        load(data_dir), SimulatedDriver(), serve=lambda engine: LocalServer(engine, data_dir / "none" / "engine.sock")
+    )
+    await thread.open()
+    assert len(await (await Session.open(LocalTransport(thread))).get_all_records(Pool)) == 1
+    await thread.close()
 
 
 async def test_a_thread_whose_engine_cannot_open_ends(data_dir: Path, bench: Bench) -> None:

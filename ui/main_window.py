@@ -25,6 +25,7 @@ from ui.navigation.object_page import LostNotice, ObjectPage
 from ui.navigation.object_tabs import TabFactory
 from ui.navigation.status_bar import StatusBar
 from ui.navigation.tool_bar import ToolBar
+from ui.notifications import commands as notification_commands
 from ui.notifications.alerts_page import AlertsPage
 from ui.notifications.events_page import EventsPage
 from ui.notifications.tray import Tray
@@ -74,7 +75,14 @@ _SPLIT: Final = (280, 900)
 
 def register_commands(workspace: Workspace) -> None:
     """Register the commands of all features."""
-    for feature in (machine_commands, snapshot_commands, schedule_commands, storage_commands, window_commands):
+    for feature in (
+        machine_commands,
+        snapshot_commands,
+        schedule_commands,
+        storage_commands,
+        notification_commands,
+        window_commands,
+    ):
         feature.register(workspace)
 
 

@@ -21,7 +21,7 @@ from app.api.enums import (
 )
 from app.api.failure import ConnectionLost, Failure
 from app.api.network import PIF, VIF, Network, VIFCalls
-from app.api.pool import Host, HostCalls, HostMetrics, Pool
+from app.api.pool import Host, HostCalls, HostMetrics, Pool, PoolCalls
 from app.api.schedule import VMSS, VMSSCalls, VMSSRun
 from app.api.storage import PBD, SR, VBD, VDI, SRCalls, VBDCalls, VDICalls
 from app.api.types import EPOCH, NULL, Calls, Record, Ref, XenClass, class_of, classes, is_null
@@ -54,6 +54,7 @@ __all__ = [
     "MessageClass",
     "Network",
     "Pool",
+    "PoolCalls",
     "Record",
     "Ref",
     "SRCalls",

@@ -29,7 +29,36 @@ if TYPE_CHECKING:
     from app.api.vm import VM
 
 
-@xen_class("pool")
+class PoolCalls(Calls):
+    """The messages of a pool.
+
+    Mail settings are a map: `server`, `port`, `security` (`starttls`, `tls` or `none`), `user` ("" for no login),
+    `from`, and `to`, addresses with commas between. They are kept in other_config, under XenServer's keys
+    `ssmtp-mailhub` and `mail-destination` and ours; the password is not.
+    """
+
+    @message(read_only=True, extension=True)
+    async def get_mail(self, pool: Ref["Pool"]) -> StringMap:
+        """The settings, none of them while mail is off, and how mail stands.
+
+        `password`: where it comes from, `keyring`, `file`, `credential` or ""; `keyring`: why none can be kept, "" if
+        one can; `error`: why the last mail was not sent, "" if it was.
+        """
+
+    @message(errors=("INVALID_VALUE",), extension=True)
+    async def set_mail(self, pool: Ref["Pool"], settings: StringMap) -> None:
+        """Mail failed and missed runs of schedules by these settings; an empty map turns mail off."""
+
+    @message(errors=("OPERATION_NOT_ALLOWED", "MAIL_PASSWORD_NOT_KEPT"), extension=True)
+    async def set_mail_password(self, pool: Ref["Pool"], password: str) -> None:
+        """Keep the password of the account that is set in the system's keyring; "" forgets it."""
+
+    @message(errors=("INVALID_VALUE", "MAIL_NOT_SENT"), extension=True)
+    async def send_test_mail(self, pool: Ref["Pool"], settings: StringMap, password: str) -> None:
+        """Send a test message by these settings, with the password that is kept where "" is given."""
+
+
+@xen_class("pool", PoolCalls)
 class Pool(Record, frozen=True, kw_only=True):
     """A pool of hosts; there is exactly one. Features of XenServer that we do not have keep their defaults."""
 

@@ -11,6 +11,7 @@ from app.api import (
     EventCalls,
     Failure,
     HostCalls,
+    PoolCalls,
     Record,
     Ref,
     SRCalls,
@@ -47,6 +48,7 @@ class Session:
         self.VBD = cast("VBDCalls", _proxy(self, "VBD"))
         self.VIF = cast("VIFCalls", _proxy(self, "VIF"))
         self.SR = cast("SRCalls", _proxy(self, "SR"))
+        self.pool = cast("PoolCalls", _proxy(self, "pool"))
         self.host = cast("HostCalls", _proxy(self, "host"))
         self.task = cast("TaskCalls", _proxy(self, "task"))
         self.event = cast("EventCalls", _proxy(self, "event"))

@@ -21,6 +21,8 @@ from app.engine.control_ops import EventOps, HostOps, MessageOps, TaskOps
 from app.engine.dispatch import Dispatcher
 from app.engine.guests import on_event, reconcile
 from app.engine.handlers import Handlers
+from app.engine.mail_ops import PoolMailOps
+from app.engine.mailer import Mailer
 from app.engine.recovery import RECOVERIES, recover, sweep_overlays
 from app.engine.schedules import Schedules
 from app.engine.sessions import Sessions
@@ -94,6 +96,7 @@ class Engine:
         self.dispatcher: Dispatcher
         self.handlers: Handlers
         self.schedules: Schedules
+        self.mailer: Mailer
         self._tasks: Tasks
 
     async def open(self) -> None:
@@ -180,7 +183,8 @@ class Engine:
         self.schedules = Schedules(context, self._tasks, lambda name: self.dispatcher.implementation(name))
         context.start_task, context.cancel_task = self._tasks.begin, self._tasks.cancel
         self._coalescer = Coalescer(context, self._merge_delay)
-        self.dispatcher = _dispatcher(context, self._tasks, self.schedules, self._coalescer)
+        self.mailer = Mailer(context)
+        self.dispatcher = _dispatcher(context, self._tasks, self.schedules, self._coalescer, self.mailer)
         self.handlers = Handlers(context, self._tasks, self.dispatcher.check_session)
         await self._driver.open(lambda event: on_event(context, event))
         states = await self._driver.attach_all()
@@ -193,12 +197,16 @@ class Engine:
             with contextlib.suppress(Failure):
                 await scan(context, sr)
         refresh_all(context)
-        self.schedules.open()
-        context.in_background(asyncio.ensure_future(self._find_facts()))
-        context.in_background(asyncio.ensure_future(_housekeeping(context)))
-        context.in_background(asyncio.ensure_future(watch_agents(context)))
-        self._coalescer.start()
+        self._start()
         log.info("the engine is open", folder=str(config.data_dir), guests=len(states))
+
+    def _start(self) -> None:
+        """Begin what goes on beside the messages."""
+        self.mailer.open()
+        self.schedules.open()
+        for work in (self._find_facts(), _housekeeping(self.context), watch_agents(self.context)):
+            self.context.in_background(asyncio.ensure_future(work))
+        self._coalescer.start()
 
     def _empty_trash(self) -> None:
         for repository in self.context.repositories.values():
@@ -260,7 +268,9 @@ def _take_lock(config: Config) -> IO[str]:
     return lock
 
 
-def _dispatcher(context: Context, tasks: Tasks, schedules: Schedules, coalescer: Coalescer) -> Dispatcher:
+def _dispatcher(
+    context: Context, tasks: Tasks, schedules: Schedules, coalescer: Coalescer, mailer: Mailer
+) -> Dispatcher:
     families = (
         VMPowerOps,
         VMSnapshotOps,
@@ -290,5 +300,6 @@ def _dispatcher(context: Context, tasks: Tasks, schedules: Schedules, coalescer:
         VMSSOps(context, schedules),
         VMScheduleOps(context, schedules),
         CoalesceOps(context, coalescer),
+        PoolMailOps(context, mailer),
     ]
     return Dispatcher(context.store, tasks, Sessions(context), [*operations, *more], partial(refresh, context))

@@ -15,6 +15,7 @@ import msgspec
 
 from app import crash_points
 from app.api import VM, VMSS, Failure, Message, MessageClass, Ref, VMSSRun, VMSSRunStatus
+from app.api.run_errors import line_of
 from app.engine.schedule_state import RUN_KEY, SCHEDULE_KEY, is_made_by, runs_of
 from app.engine.tasks import Tasks
 from app.log import get
@@ -34,7 +35,11 @@ GOES_ON_FOR: Final = timedelta(hours=2)
 """A run that was interrupted goes on when the engine is back within this time."""
 SUCCEEDED: Final = "VMSS_SNAPSHOT_SUCCEEDED"
 FAILED: Final = "VMSS_SNAPSHOT_FAILED"
+RECOVERED: Final = "VMSS_SNAPSHOT_RECOVERED"
+"""Ours: the first run without a failure after one with."""
 
+
+_BAD: Final = (VMSSRunStatus.failure, VMSSRunStatus.partial, VMSSRunStatus.interrupted)
 
 Implementation = Callable[[str], Callable[..., Awaitable[Any]]]
 """From a message's name to what implements it. :raise Failure: MESSAGE_METHOD_UNKNOWN."""
@@ -268,8 +273,18 @@ def finish(context: Context, line: Ref[VMSSRun]) -> VMSSRunStatus:
             bad = {u: r for u, r in results.items() if r.outcome in ("failure", "interrupted")}
             name, priority = (FAILED, 3) if bad else (SUCCEEDED, 5)
             _post(context, tx, vmss, name, priority, _body(vmss, results, bad), context.now())
+            if status is VMSSRunStatus.success and _went_wrong(context, line):
+                _post(context, tx, vmss, RECOVERED, 5, f"'{vmss.name_label}' takes its snapshots again.", context.now())
     crash_points.reach("schedule.finished")
     return status
+
+
+def _went_wrong(context: Context, line: Ref[VMSSRun]) -> bool:
+    """Whether the run before this one, of those that did anything, failed in part or whole."""
+    run = context.store.get(VMSSRun, line)
+    before = [known.status for known in runs_of(context, run.VMSS).values() if known.started < run.started]
+    told = [status for status in before if status in _BAD or status is VMSSRunStatus.success]
+    return bool(told) and told[-1] in _BAD
 
 
 def status_of(outcomes: Sequence[str]) -> VMSSRunStatus:
@@ -291,8 +306,7 @@ def _body(vmss: VMSS, results: dict[str, Result], bad: dict[str, Result]) -> str
 
 
 def _error_line(uuid: str, result: Result) -> str:
-    parts = (result.code or result.outcome.upper(), *result.params)
-    return f"VM: {result.vm_name} UUID: {uuid} Error:[{','.join(repr(part) for part in parts)}],"
+    return line_of(result.vm_name, uuid, Failure(result.code or result.outcome.upper(), *result.params))
 
 
 def _post(context: Context, tx: Transaction, vmss: VMSS, name: str, priority: int, body: str, now: datetime) -> None:

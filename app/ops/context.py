@@ -66,6 +66,8 @@ class Context:
     merging: Merging = field(default_factory=Merging)
     start_task: StartTask | None = None
     cancel_task: Callable[[str], None] | None = None
+    on_message: Callable[[Ref[Message], Message], None] | None = None
+    """Told of each message that is left, before its transaction has ended."""
     _locks: dict[str, asyncio.Lock] = field(default_factory=dict)
     _users: Counter[str] = field(default_factory=Counter)
 
@@ -177,7 +179,10 @@ class Context:
             # Some at once, so that not every message has to look for the oldest.
             oldest = sorted(known, key=lambda ref: known[ref].timestamp)
             tx.delete_all(Message, oldest[: len(known) - MESSAGES_KEPT + MESSAGES_KEPT // 100 + 1])
-        return tx.create(message)
+        ref = tx.create(message)
+        if self.on_message is not None:
+            self.on_message(ref, message)
+        return ref
 
     def in_background(self, work: asyncio.Task[None]) -> None:
         """Keep a task alive that nobody waits for; the engine ends it when it closes."""

@@ -16,6 +16,7 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "OPERATION_BLOCKED": ("It is blocked on this VM: {1}.", "Take the block away first."),
     "OPERATION_NOT_ALLOWED": ("{0}.", ""),
+    "INTERRUPTED": ("The engine was stopped before its turn ended.", "Run the schedule again if it cannot wait."),
     "VM_IS_TEMPLATE": ("This is a template.", "Make a VM from it first."),
     "VM_IS_SNAPSHOT": ("This is a snapshot already.", "Choose its VM."),
     "VM_HYPERVISOR_FAILURE": ("{1}", "Force the VM to shut down, and start it again."),

@@ -114,6 +114,11 @@ _TABLE: Final[Mapping[str, _Words]] = {
     "VDI_INCOMPATIBLE_TYPE": _Words("This cannot be done with {0}, because of what the disk is for."),
     "VMSS_HAS_VM": _Words("VMs are protected by the schedule {0}.", "Take them out of it first."),
     "VDI_MISSING": _Words("The file of {1} is missing.", "Put it back, then scan the storage."),
+    "MAIL_NOT_SENT": _Words("{0}", "Check the mail settings, then send a test message."),
+    "MAIL_PASSWORD_NOT_KEPT": _Words(
+        "{0}", "Name a file with the password or a systemd credential to the service; docs/mail.md says how."
+    ),
+    "INTERRUPTED": _Words("The engine was stopped before its turn ended."),
     "SESSION_INVALID": _Words("The session has ended.", "Connect again."),
     "SESSION_AUTHENTICATION_FAILED": _Words("The user name or password is wrong."),
     "MESSAGE_METHOD_UNKNOWN": _Words("The server does not know {0}."),

@@ -23,7 +23,7 @@ MENU_BAR: Final[Mapping[str, tuple[str, ...]]] = {
         "view.theme_dark",
         "view.theme_system",
     ),
-    "&Pool": ("pool.schedules", "schedule.new", "-", "pool.keep_running"),
+    "&Pool": ("pool.schedules", "schedule.new", "-", "pool.keep_running", "pool.mail"),
     "&Server": ("host.properties",),
     "V&M": (
         "vm.new",

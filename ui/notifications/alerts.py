@@ -49,6 +49,9 @@ _TITLES: Final[Mapping[str, str]] = {
     "VMSS_SNAPSHOT_MISSED_EVENT": "Runs of a schedule were missed",
     "VMSS_VM_UNPROTECTED": "The VM is not protected as its schedule promises",
     "VMSS_VM_PROTECTED": "The VM is protected again",
+    "VMSS_SNAPSHOT_RECOVERED": "A schedule takes its snapshots again",
+    "MAIL_NOT_SENT": "Alerts could not be sent by e-mail",
+    "MAIL_SENT_AGAIN": "Alerts are sent by e-mail again",
     "ALARM": "Alarm",
 }
 _CLASSES: Final = ("VM", "SR", "VDI", "VBD", "VIF", "PIF", "PBD", "VMSS", "HA")

@@ -1,0 +1,1 @@
+"""E-mail about schedules: settings, passwords, the text of a digest, and its delivery by SMTP."""

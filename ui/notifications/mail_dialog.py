@@ -75,14 +75,14 @@ class MailDialog(Dialog):
         )
         self.on = QCheckBox("Send mail")
         self.server, self.user, self.password = QLineEdit(), QLineEdit(), QLineEdit()
-        self.sender, self.to = QLineEdit(), QLineEdit()
+        self.from_address, self.to = QLineEdit(), QLineEdit()
         self.port = SpinBox("Port", 1, 65535)
         self.security = Segmented(SECURITIES, "Security")
         self.trial = button("Send a test message", "export")
         self.said = Notice("")
         self.said.hide()
         self._fill()
-        self._lay_out()
+        self._lay_out_form()
         self._connect()
         self._follow()
         self.setMinimumWidth(560)
@@ -94,7 +94,7 @@ class MailDialog(Dialog):
             "port": str(self.port.value()),
             "security": self.security.current(),
             "user": self.user.text().strip(),
-            "from": self.sender.text().strip(),
+            "from": self.from_address.text().strip(),
             "to": self.to.text().strip(),
         }
 
@@ -113,12 +113,12 @@ class MailDialog(Dialog):
         self.server.setText(told.get("server", ""))
         self.port.setValue(int(told.get("port", "") or _PORTS[self.security.current()]))
         self.user.setText(told.get("user", ""))
-        self.sender.setText(told.get("from", ""))
+        self.from_address.setText(told.get("from", ""))
         self.to.setText(told.get("to", ""))
         for field, hint in (
             (self.server, "smtp.example.com"),
             (self.user, "none: no login"),
-            (self.sender, "stillframe@example.com"),
+            (self.from_address, "stillframe@example.com"),
             (self.to, "admin@example.com, second@example.com"),
         ):
             field.setPlaceholderText(hint)
@@ -129,7 +129,7 @@ class MailDialog(Dialog):
             self.said.say(f"The last mail was not sent: {told['error']}", "bad")
             self.said.show()
 
-    def _lay_out(self) -> None:
+    def _lay_out_form(self) -> None:
         form = QFormLayout()
         form.setHorizontalSpacing(GROUP)
         form.setVerticalSpacing(GAP)
@@ -147,7 +147,7 @@ class MailDialog(Dialog):
             ("Security", self.security, security),
             ("&User", self.user, self.user),
             ("&Password", self.password, self.password),
-            ("&From", self.sender, self.sender),
+            ("&From", self.from_address, self.from_address),
             ("&To", self.to, self.to),
         )
         for words, field, shown in rows:
@@ -166,7 +166,7 @@ class MailDialog(Dialog):
     def _connect(self) -> None:
         self.on.toggled.connect(self._follow)
         self.security.chosen.connect(self._choose_security)
-        for field in (self.server, self.user, self.password, self.sender, self.to):
+        for field in (self.server, self.user, self.password, self.from_address, self.to):
             field.textChanged.connect(self._follow)
         self.trial.clicked.connect(lambda: self._workspace.spawn(self._try(), "Sending a test message"))
 
@@ -179,7 +179,7 @@ class MailDialog(Dialog):
 
     def _follow(self) -> None:
         on = self.on.isChecked()
-        for field in (self.server, self.port, self.security, self.user, self.sender, self.to):
+        for field in (self.server, self.port, self.security, self.user, self.from_address, self.to):
             field.setEnabled(on)
         self._follow_password(on)
         missing = self._why_incomplete()

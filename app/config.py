@@ -94,6 +94,11 @@ class Config:
         return self.data_dir / "server.pem"
 
     @property
+    def known_servers(self) -> Path:
+        """The certificates of servers that were met; see `app.client.trust`."""
+        return self.data_dir / "known_servers.json"
+
+    @property
     def lock_file(self) -> Path:
         """Locked by the one engine that owns the data folder."""
         return self.data_dir / "engine.lock"

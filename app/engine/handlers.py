@@ -10,6 +10,7 @@ from app.api import Failure
 from app.api.failure import handle_invalid, internal_error, unknown_method
 from app.api.streams import Chunk, Download
 from app.engine.tasks import Tasks
+from app.ops import vm_export
 from app.ops.context import Context
 from app.ops.outlet import Outlet
 from app.ops.task import TaskHandle
@@ -20,7 +21,10 @@ Get = Callable[[Context, Query, Outlet], Awaitable[None]]
 Put = Callable[[Context, Query, AsyncIterator[Chunk], int | None], Awaitable[Any]]
 """Takes a stream in, its length being known or not, and answers the task's result."""
 
-GETS: Final[Mapping[str, Get]] = {}
+GETS: Final[Mapping[str, Get]] = {
+    "/export": vm_export.export,
+    "/export_metadata": vm_export.export_metadata,
+}
 PUTS: Final[Mapping[str, Put]] = {}
 
 

@@ -17,6 +17,7 @@ from app.ops.locks import BOUND, lock_of
 
 Op = VMOperation
 _HALTED: Final = frozenset({VMPowerState.Halted})
+_AT_REST: Final = frozenset({VMPowerState.Halted, VMPowerState.Suspended})
 _RUNNING: Final = frozenset({VMPowerState.Running})
 _ANY: Final = frozenset(VMPowerState)
 
@@ -45,15 +46,22 @@ POWER_STATES: Final[Mapping[VMOperation, frozenset[VMPowerState]]] = {
     Op.changing_dynamic_range: _HALTED,
     Op.changing_VCPUs: _HALTED,
     Op.make_into_template: _HALTED,
-    Op.destroy: frozenset({VMPowerState.Halted, VMPowerState.Suspended}),
+    Op.destroy: _AT_REST,
+    Op.export: _AT_REST,
+    Op.metadata_export: _ANY,
 }
 """The power states in which each implemented operation is accepted; also the list of what is implemented."""
 
 _HIDDEN: Final = frozenset({Op.reverting, Op.shutdown, Op.power_state_reset, Op.changing_VCPUs})
 _ON_TEMPLATE: Final = frozenset(
-    {Op.changing_dynamic_range, Op.changing_static_range, Op.changing_VCPUs, Op.clone, Op.copy, Op.provision}
+    {
+        Op.changing_dynamic_range, Op.changing_static_range, Op.changing_VCPUs, Op.clone, Op.copy, Op.provision,
+        Op.export, Op.metadata_export,
+    }
+)  # fmt: skip
+_ON_SNAPSHOT: Final = frozenset(
+    {Op.revert, Op.clone, Op.copy, Op.destroy, Op.hard_shutdown, Op.export, Op.metadata_export}
 )
-_ON_SNAPSHOT: Final = frozenset({Op.revert, Op.clone, Op.copy, Op.destroy, Op.hard_shutdown})
 _TOGETHER: Final = (frozenset({Op.clone, Op.copy, Op.export}), frozenset({Op.snapshot, Op.checkpoint}))
 _KEEPING: Final = frozenset({Op.snapshot, Op.checkpoint, Op.snapshot_with_quiesce, Op.suspend})
 CUT_SHORT: Final = frozenset({Op.suspend, Op.checkpoint})
@@ -143,7 +151,7 @@ def _wrong_kind(_ref: str, vm: VM, op: VMOperation) -> Failure | None:
 
 
 def _special(ref: str, vm: VM, op: VMOperation) -> Failure | None:
-    if vm.is_control_domain:
+    if vm.is_control_domain and op is not Op.metadata_export:
         return not_allowed("This operation is not allowed on a control domain")
     if op is Op.make_into_template and not is_null(vm.snapshot_schedule):
         return Failure("VM_ASSIGNED_TO_SNAPSHOT_SCHEDULE", ref, vm.snapshot_schedule)

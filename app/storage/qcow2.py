@@ -290,17 +290,33 @@ def write_image(
         raise StorageError.from_os_error(error, "write the disk image", path) from error
 
 
-def _check_request(virtual_size: int, backing_file: str | None) -> None:
+def check_size(virtual_size: int) -> None:
+    """:raise StorageError: unsupported: no image of ours can have this size."""
     if not 0 < virtual_size <= MAX_VIRTUAL_SIZE or virtual_size % SECTOR:
         raise StorageError.unsupported(
             f"A disk of {virtual_size} bytes cannot be made: it must be a multiple of 512 bytes, at most 64 TiB."
         )
+
+
+def _check_request(virtual_size: int, backing_file: str | None) -> None:
+    check_size(virtual_size)
     if backing_file is None:
         return
     if backing_file in ("", ".", "..") or "/" in backing_file or "\\" in backing_file or ":" in backing_file:
         raise StorageError.unsupported(f"{backing_file!r} cannot be a parent: it must be a file in the same folder.")
     if len(os.fsencode(backing_file)) > _MAX_BACKING_NAME:
         raise StorageError.unsupported("The name of the parent image is too long.")
+
+
+def header_bytes(
+    virtual_size: int, l1_offset: int, l1_entries: int, refcount_offset: int, *, refcount_clusters: int = 1
+) -> bytes:
+    """The header of an image without a parent, of the kind that `write_image` makes. Offsets in bytes."""
+    extensions = _extension(_FEATURE_NAMES, _FEATURE.pack(0, 4, b"extended L2 entries")) + _EXTENSION.pack(_END, 0)
+    length = _V2.size + _V3_TAIL.size + 8
+    places = (l1_entries, l1_offset, refcount_offset, refcount_clusters, 0, 0)
+    fixed = _V2.pack(MAGIC, 3, 0, 0, CLUSTER_BITS, virtual_size, 0, *places)
+    return fixed + _V3_TAIL.pack(_EXTENDED_L2, 0, 0, 4, length) + bytes(8) + extensions
 
 
 @dataclass(frozen=True, slots=True)

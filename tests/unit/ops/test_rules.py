@@ -123,7 +123,8 @@ def test_only_what_is_implemented_is_offered() -> None:
 @pytest.mark.parametrize("running", sorted(POWER_STATES))
 def test_nothing_gets_in_the_way_of_a_change_of_disks(running: VMOperation) -> None:
     """Whatever runs, only harmless company is let in; and cutting the power is possible where nothing can be lost."""
-    readers, makers = {VMOperation.clone, VMOperation.copy}, {VMOperation.snapshot, VMOperation.checkpoint}
+    readers = {VMOperation.clone, VMOperation.copy, VMOperation.export}
+    makers = {VMOperation.snapshot, VMOperation.checkpoint}
     power = {VMOperation.hard_shutdown}
     company = {
         VMOperation.snapshot: makers | power,
@@ -131,6 +132,7 @@ def test_nothing_gets_in_the_way_of_a_change_of_disks(running: VMOperation) -> N
         VMOperation.snapshot_with_quiesce: {VMOperation.snapshot} | power,
         VMOperation.clone: readers,
         VMOperation.copy: readers,
+        VMOperation.export: readers,
         VMOperation.clean_shutdown: power | {VMOperation.hard_reboot},
         VMOperation.clean_reboot: power | {VMOperation.hard_reboot},
         VMOperation.hard_reboot: power,

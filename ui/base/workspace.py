@@ -7,7 +7,7 @@ end in a dialog rather than nowhere.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from PySide6.QtCore import QObject, Signal
@@ -17,10 +17,11 @@ from app.api import ConnectionLost, Failure, Ref, Task
 from app.client import Delta, ObjectCache, Session, wait_for
 from app.client.service import Service
 from app.log import get
-from ui.base.commands import Command, Registry
+from ui.base.commands import Command, Registry, Selection
 from ui.base.dialogs import ErrorDialog, ask
 from ui.base.failures import explain
 from ui.base.history import Entry, History
+from ui.base.property_page import PropertyPage
 from ui.base.settings import Settings
 
 log = get(__name__)
@@ -45,6 +46,8 @@ class Workspace(QObject):
         self.window: QWidget | None = None
         #: what can keep the engine running without the window; None where a service does already
         self.service: Service | None = None
+        #: what makes pages for the properties of what is chosen; each answers None for what it has nothing to say of
+        self.property_pages: list[Callable[[Workspace, Selection], PropertyPage | None]] = []
         self._tasks: set[asyncio.Task[Any]] = set()
         self._stop_listening = cache.listen(self._on_delta)
 

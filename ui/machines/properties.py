@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFormLayout, QLineEdit, QPlainTextEdit, QSpinBox, QWidget
+from PySide6.QtWidgets import QFormLayout, QLineEdit, QPlainTextEdit, QSpinBox, QTabWidget, QVBoxLayout, QWidget
 
 from app.api import VM, HostMetrics, Ref, VMOperation
 from app.client import ObjectCache, Session
 from ui.base.commands import ENABLED, CommandState, Selection, disabled
 from ui.base.dialogs import GAP, GROUP, Dialog, ask, label
+from ui.base.property_page import PropertyPage
 from ui.base.workspace import Workspace
 from ui.machines.facts import the_host
 from ui.machines.hardware import set_cpus, set_memory
@@ -50,12 +52,17 @@ async def show_properties(workspace: Workspace, selection: Selection) -> None:
     vm = workspace.cache.get(VM, ref)
     if vm is None:
         return
-    dialog = PropertiesDialog(vm, host_cpus(workspace.cache), host_memory(workspace.cache), workspace.window)
-    accepted = await ask(dialog, keep=True)
-    wanted = dialog.wanted()
-    dialog.deleteLater()
-    if accepted:
-        await save(workspace.session, ref, vm, wanted)
+    pages = [page for make in workspace.property_pages if (page := make(workspace, selection)) is not None]
+    dialog = PropertiesDialog(vm, host_cpus(workspace.cache), host_memory(workspace.cache), pages, workspace.window)
+    try:
+        if await ask(dialog, keep=True):
+            await save(workspace.session, ref, vm, dialog.wanted())
+            for page in pages:
+                await page.save()
+    finally:
+        for page in pages:
+            page.stop()
+        dialog.deleteLater()
 
 
 async def save(session: Session, ref: Ref[VM], vm: VM, wanted: Wanted) -> None:
@@ -92,8 +99,17 @@ def host_memory(cache: ObjectCache) -> int:
 class PropertiesDialog(Dialog):
     """Name, description, tags, processors, memory. What cannot be changed now is shown, and says why."""
 
-    def __init__(self, vm: VM, cpus_of_host: int, memory_of_host: int, parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        vm: VM,
+        cpus_of_host: int,
+        memory_of_host: int,
+        pages: Sequence[PropertyPage] = (),
+        parent: QWidget | None = None,
+    ) -> None:
         super().__init__(f"Properties of “{vm.name_label}”", primary="Save", parent=parent)
+        self._pages = tuple(pages)
+        self._general = self._add_tabs()
         self.name = QLineEdit(vm.name_label)
         self.description = QPlainTextEdit(vm.name_description)
         self.tags = QLineEdit(", ".join(sorted(vm.tags)))
@@ -106,9 +122,11 @@ class PropertiesDialog(Dialog):
         for field in (self.cpus, self.memory):
             field.setEnabled(not why)
             field.setToolTip(why)
-        self.note = self.add_sentence(why, "secondary")
+        self.note = label(why, "secondary")
+        self.note.setWordWrap(True)
         self.note.setVisible(bool(why))
-        self.content.addStretch()
+        self._general.addWidget(self.note)
+        self._general.addStretch()
         self.name.textChanged.connect(self._check)
         self._check()
         self.setMinimumWidth(500)
@@ -123,6 +141,23 @@ class PropertiesDialog(Dialog):
             cpus=self.cpus.value(),
             memory=self._memory_before if kept else self.memory.value() * MIB,
         )
+
+    def _add_tabs(self) -> QVBoxLayout:
+        """A tab for each page that other features have; the answer is the layout of our own."""
+        if not self._pages:
+            return self.content
+        general = QWidget()
+        rows = QVBoxLayout(general)
+        rows.setContentsMargins(0, GROUP, 0, 0)
+        tabs = QTabWidget()
+        tabs.addTab(general, "General")
+        for page in self._pages:
+            page.setContentsMargins(0, GROUP, 0, 0)
+            page.changed.connect(self._check)
+            tabs.addTab(page, page.title)
+        self.content.addWidget(tabs, 1)
+        self.resize(680, 620)
+        return rows
 
     def _set_up(self, vm: VM, cpus_of_host: int, memory_of_host: int) -> None:
         self.description.setTabChangesFocus(True)
@@ -158,7 +193,7 @@ class PropertiesDialog(Dialog):
             said.setMinimumHeight(self.name.sizeHint().height())
             field.setAccessibleName(words.replace("&", ""))
             form.addRow(said, field)
-        self.content.addLayout(form)
+        self._general.addLayout(form)
 
     @staticmethod
     def _why_fixed(vm: VM) -> str:
@@ -168,4 +203,5 @@ class PropertiesDialog(Dialog):
         return f"Processors and memory cannot be changed now: {reason[0].lower()}{reason[1:]}" if reason else ""
 
     def _check(self) -> None:
-        self.set_problem("" if self.name.text().strip() else "A VM needs a name.")
+        missing = next((reason for page in self._pages if (reason := page.why_incomplete())), "")
+        self.set_problem(missing if self.name.text().strip() else "A VM needs a name.")

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QWidget
 
-from app.api import NULL, VM, VMSS, ConnectionLost, Failure, Ref, is_null
+from app.api import VM, ConnectionLost, Failure, Ref
 from ui.base.commands import Selection
-from ui.base.dialogs import GAP, Dialog, ask
+from ui.base.dialogs import Dialog, ask
 from ui.base.sizes_and_dates import count
 from ui.base.workspace import Workspace
-from ui.schedules.draft import draft_of
+from ui.schedules.choice import ScheduleChoice
 from ui.schedules.wizard import assign, new_schedule
-from ui.schedules.words import kept_of, when_of
 from ui.widgets.buttons import button
-from ui.widgets.cards import ChoiceCard
-from ui.widgets.notice import Notice
 
 _NEW = "new"
 
@@ -45,59 +42,25 @@ class AssignDialog(Dialog):
         records = [record for vm in vms if (record := workspace.cache.get(VM, vm)) is not None]
         about = records[0].name_label if len(records) == 1 else count(len(records), "VM")
         super().__init__(f"Snapshot schedule of {about}", primary="Assign", parent=parent)
-        self._cache = workspace.cache
-        self._now = {str(record.snapshot_schedule) for record in records}
-        self.chosen = ""
-        self.cards: dict[str, ChoiceCard] = {}
-        self.conflict = Notice("", "attention")
+        self.choice = ScheduleChoice(workspace.cache, records)
         self.new = button("New Snapshot Schedule…", "plus", "link")
-        self._fill_in()
-        self.new.clicked.connect(self._choose_new)
-        only = next(iter(self._now)) if len(self._now) == 1 else ""
-        if only in self.cards:
-            self.cards[only].setChecked(True)
-        self._follow()
-        self.resize(540, min(640, 220 + 76 * len(self.cards)))
-
-    def _fill_in(self) -> None:
-        inside = QWidget()
-        inside.setObjectName("page")
-        rows = QVBoxLayout(inside)
-        rows.setContentsMargins(0, 0, 8, 0)
-        rows.setSpacing(GAP)
-        self._add(rows, NULL, "hide", "None", "No snapshots are taken of it by a schedule.")
-        for ref, record in sorted(self._cache.all(VMSS).items(), key=lambda item: item[1].name_label.casefold()):
-            draft = draft_of(record)
-            off = "" if record.enabled else "Turned off. "
-            self._add(rows, ref, "schedule", record.name_label, f"{off}{when_of(draft)}. {kept_of(draft)}.")
-        rows.addStretch()
-        area = QScrollArea()
-        area.setWidgetResizable(True)
-        area.setFrameShape(QFrame.Shape.NoFrame)
-        area.setWidget(inside)
-        self.content.addWidget(area, 1)
-        self.content.addWidget(self.conflict)
+        self._asks_for_new = False
+        self.content.addWidget(self.choice, 1)
         self.content.addWidget(self.new)
-
-    def _add(self, rows: QVBoxLayout, ref: str, icon: str, title: str, means: str) -> None:
-        card = ChoiceCard(icon, title, means)
-        card.toggled.connect(lambda on, ref=ref: self._choose(ref) if on else None)
-        self.cards[ref] = card
-        rows.addWidget(card)
-
-    def _choose(self, ref: str) -> None:
-        self.chosen = ref
+        self.new.clicked.connect(self._choose_new)
+        self.choice.changed.connect(self._follow)
         self._follow()
+        self.resize(540, min(640, 220 + 76 * len(self.choice.cards)))
+
+    @property
+    def chosen(self) -> str:
+        """What was answered."""
+        return _NEW if self._asks_for_new else self.choice.chosen
 
     def _choose_new(self) -> None:
-        self.chosen = _NEW
+        self._asks_for_new = True
         self.accept()
 
     def _follow(self) -> None:
-        left = [ref for ref in sorted(self._now) if not is_null(ref) and ref != self.chosen]
-        names = [record.name_label for ref in left if (record := self._cache.get(VMSS, ref)) is not None]
-        self.conflict.setVisible(bool(names and self.chosen))
-        if names:
-            self.conflict.say(f"Leaves {', '.join(f'“{name}”' for name in names)}.", "attention")
-        same = len(self._now) == 1 and self.chosen in self._now
-        self.set_problem("Choose a schedule." if not self.chosen else "It is assigned already." if same else "")
+        as_before = "It is assigned already." if self.choice.is_as_before() else ""
+        self.set_problem(as_before if self.choice.chosen else "Choose a schedule.")

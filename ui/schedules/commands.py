@@ -13,6 +13,7 @@ from ui.schedules.assign_dialog import assign_schedule
 from ui.schedules.keep_running import choose
 from ui.schedules.list_dialog import SCOPE, SchedulesDialog
 from ui.schedules.properties import show_properties
+from ui.schedules.vm_page import schedule_page
 from ui.schedules.wizard import new_schedule
 
 NONE_CHOSEN: Final = "Choose a schedule first."
@@ -20,7 +21,8 @@ UNDER_WAY: Final = "A run of it is under way."
 
 
 def register(workspace: Workspace) -> None:
-    """Add the commands to the workspace."""
+    """Add the commands, and the page of VM properties, to the workspace."""
+    workspace.property_pages.append(schedule_page)
     workspace.commands.add(
         Command(
             id="pool.schedules", title="VM Snapshot Schedules…", icon="schedule", shortcut="Ctrl+Shift+S", run=show

@@ -142,10 +142,10 @@ async def test_enter_opens_properties_and_a_bad_answer_stops_saving(pool: Pool) 
 async def test_assigning_one_vm_shows_its_schedule_and_what_it_leaves(pool: Pool) -> None:
     pool.workspace.commands.run("vm.schedules", (("VM", pool.vms["mail"]),))
     dialog = await opened(AssignDialog)
-    assert dialog.cards[pool.schedules["Hourly"]].isChecked()
+    assert dialog.choice.cards[pool.schedules["Hourly"]].isChecked()
     assert dialog.primary is not None and not dialog.primary.isEnabled()
-    dialog.cards[pool.schedules["Nightly"]].setChecked(True)
-    assert "Hourly" in dialog.conflict.sentence()
+    dialog.choice.cards[pool.schedules["Nightly"]].setChecked(True)
+    assert "Hourly" in dialog.choice.conflict.sentence()
     dialog.accept()
     await until(lambda: pool.engine.called("VM.set_snapshot_schedule"))
     assert pool.engine.called("VM.set_snapshot_schedule") == [(pool.vms["mail"], pool.schedules["Nightly"])]

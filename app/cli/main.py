@@ -39,11 +39,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status
 
 
-def run(arguments: Sequence[str], environment: Mapping[str, str], home: Path, streams: Streams) -> int:
-    """The same, with all that surrounds it given."""
+def run(
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    home: Path,
+    streams: Streams,
+    data_dir: Path | None = None,
+) -> int:
+    """The same, with all that surrounds it given. :param data_dir: whose engine to ask, unless the words say."""
     error = streams[2]
     try:
         words = parse(arguments, environment, home)
+        if data_dir is not None:
+            words.server.setdefault("data-dir", str(data_dir))
         if not words.command or words.command in ("--help", "--version", "help"):
             return _about_ourselves(words, streams)
         command = _found(words)

@@ -1,0 +1,248 @@
+"""Every command and sample of the documentation's page on snapshots, against an engine that runs as a service."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.cli import main
+from tests.contracts.tree import ROOT
+from tests.unit.cli.recorded import Printed
+
+UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+TIME = r"\d{8}T\d\d:\d\d:\d\dZ"
+
+
+class Shell:
+    """Runs xe for one data folder."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.data_dir = data_dir
+
+    def xe(self, *words: str, stdin: str = "") -> Printed:
+        out, error = io.StringIO(), io.StringIO()
+        status = main.run(words, {}, self.data_dir, (io.StringIO(stdin), out, error), data_dir=self.data_dir)
+        return Printed(out.getvalue(), error.getvalue(), status)
+
+    def said(self, *words: str, stdin: str = "") -> str:
+        """What a command prints that must succeed."""
+        printed = self.xe(*words, stdin=stdin)
+        assert (printed.stderr, printed.status) == ("", 0), words
+        return printed.stdout
+
+    def uuid(self, *words: str) -> str:
+        """What a command prints that makes an object."""
+        printed = self.said(*words)
+        assert re.fullmatch(f"{UUID}\n", printed), printed
+        return printed.strip()
+
+
+@pytest.fixture(scope="module")
+def shell() -> Iterator[Shell]:
+    parent = Path(tempfile.mkdtemp(prefix="sf-"))
+    served = subprocess.Popen(
+        [sys.executable, "-m", "app", "serve", "--data-dir", str(parent / "data")],
+        stdout=subprocess.PIPE,
+        cwd=ROOT,
+        text=True,
+    )
+    assert served.stdout is not None and served.stdout.readline().startswith("Serving")
+    yield Shell(parent / "data")
+    served.send_signal(signal.SIGTERM)
+    assert served.wait(60) == 0
+    served.stdout.close()
+    shutil.rmtree(parent)
+
+
+@pytest.fixture(scope="module")
+def vm(shell: Shell) -> Iterator[str]:
+    """A guest that runs."""
+    uuid = shell.uuid("vm-install", "template=Sample guest", "new-name-label=Windows Server 2016 (1)")
+    shell.said("vm-start", f"uuid={uuid}")
+    yield uuid
+    shell.said("vm-uninstall", f"uuid={uuid}", "--force")
+
+
+@pytest.fixture(scope="module")
+def checkpoint(shell: Shell, vm: str) -> str:
+    return shell.uuid("vm-checkpoint", f"vm={vm}", "new-name-label=Snapshot with memory")
+
+
+@pytest.fixture(scope="module")
+def snapshot(shell: Shell, vm: str, checkpoint: str) -> str:
+    return shell.uuid("vm-snapshot", f"vm={vm}", "new-name-label=Regular")
+
+
+def test_create_a_snapshot(shell: Shell, vm: str) -> None:
+    by_uuid = shell.uuid("vm-snapshot", f"vm={vm}", "new-name-label=vm_snapshot_name")
+    by_name = shell.uuid("vm-snapshot", "vm=Windows Server 2016 (1)", "new-name-label=vm_snapshot_name")
+    for uuid in (by_uuid, by_name):
+        assert shell.said("snapshot-list", f"uuid={uuid}", "params=name-label", "--minimal") == "vm_snapshot_name\n"
+        shell.said("snapshot-uninstall", f"snapshot-uuid={uuid}", "--force")
+
+
+def test_create_a_snapshot_with_memory(shell: Shell, vm: str) -> None:
+    uuid = shell.uuid("vm-checkpoint", f"vm={vm}", "new-name-label=example_checkpoint_1")
+    assert shell.said("snapshot-param-get", f"uuid={uuid}", "param-name=power-state") == "suspended\n"
+    shell.said("snapshot-uninstall", f"snapshot-uuid={uuid}", "--force")
+
+
+def test_list_the_vms(shell: Shell, vm: str) -> None:
+    assert shell.said("vm-list", f"uuid={vm}") == (
+        f"uuid ( RO)           : {vm}\n"
+        "     name-label ( RW): Windows Server 2016 (1)\n"
+        "    power-state ( RO): running\n\n\n"
+    )
+    assert f"uuid ( RO)           : {vm}\n" in shell.said("vm-list")
+
+
+def test_the_fields_that_vms_can_be_chosen_by(shell: Shell, vm: str) -> None:
+    listed = shell.said("vm-list", "params=all", f"uuid={vm}")
+    assert f"uuid ( RO)                                  : {vm}\n" in listed
+    assert "snapshot-schedule ( RW): <not in database>\n" in listed
+
+
+def test_several_vms_need_to_be_wanted(shell: Shell, vm: str) -> None:
+    twins = [shell.uuid("vm-clone", "vm=Other install media", f"new-name-label={name}") for name in "ab"]
+    for twin in twins:
+        shell.said("template-param-set", f"uuid={twin}", "is-a-template=false")
+    refused = shell.xe("vm-snapshot", "power-state=halted", "new-name-label=all")
+    assert refused.stderr == "Error: Multiple matches VMs found. --multiple required to complete the operation\n"
+    made = shell.said("vm-snapshot", "power-state=halted", "new-name-label=all", "--multiple").split()
+    assert len(made) == len(twins)
+    for twin in twins:
+        shell.said("vm-uninstall", f"uuid={twin}", "--force")
+    assert shell.said("snapshot-list", "name-label=all") == ""
+
+
+def test_list_the_snapshots_of_a_vm(shell: Shell, vm: str, snapshot: str, checkpoint: str) -> None:
+    text = shell.said("vm-param-get", f"uuid={vm}", "param-name=name-description").strip()
+
+    def record(uuid: str, name: str) -> str:
+        return (
+            rf"uuid \( RO\)                : {uuid}\n"
+            rf"          name-label \( RW\): {name}\n"
+            rf"    name-description \( RW\): {re.escape(text)}\n"
+            rf"         snapshot_of \( RO\): {vm}\n"
+            rf"       snapshot_time \( RO\): {TIME}\n\n\n"
+        )
+
+    expected = record(checkpoint, "Snapshot with memory") + record(snapshot, "Regular")
+    assert re.fullmatch(expected, shell.said("snapshot-list", f"snapshot-of={vm}"))
+    assert re.fullmatch(expected, shell.said("snapshot-list"))
+
+
+def test_restore_a_vm(shell: Shell, vm: str, checkpoint: str) -> None:
+    assert shell.said("snapshot-revert", f"snapshot-uuid={checkpoint}") == ""
+    assert shell.said("vm-param-get", f"uuid={vm}", "param-name=power-state") == "suspended\n"
+    assert shell.said("vm-resume", f"uuid={vm}") == ""
+    assert shell.said("vm-list", "power-state=running", "--minimal") == f"{vm}\n"
+    assert checkpoint in shell.said("snapshot-list", "--minimal")
+
+
+def test_delete_a_snapshot_with_its_disks(shell: Shell, vm: str) -> None:
+    uuid = shell.uuid("vm-checkpoint", f"vm={vm}", "new-name-label=Snapshot with memory")
+    printed = shell.said("snapshot-uninstall", f"snapshot-uuid={uuid}", stdin="yes\n")
+    assert re.fullmatch(
+        "The following items are about to be destroyed\n"
+        rf"VM : {uuid} \(Snapshot with memory\)"
+        "\n"
+        rf"VDI: {UUID} \(Windows Server 2016 \(1\) 0\) "
+        "\n"
+        rf"VDI: {UUID} \(Suspend image\) "
+        "\nType 'yes' to continue\nAll objects destroyed\n",
+        printed,
+    )
+    assert shell.said("snapshot-list", f"uuid={uuid}", "--minimal") == "\n"
+
+
+def test_delete_the_record_of_a_snapshot_alone(shell: Shell, vm: str) -> None:
+    uuid = shell.uuid("vm-snapshot", f"vm={vm}", "new-name-label=Regular")
+    disk = shell.said("snapshot-disk-list", f"snapshot-uuid={uuid}", "vbd-params=", "--minimal").strip("\n,")
+    assert shell.said("snapshot-destroy", f"snapshot-uuid={uuid}") == ""
+    assert shell.said("snapshot-list", f"uuid={uuid}", "--minimal") == "\n"
+    assert shell.said("vdi-list", f"uuid={disk}", "--minimal") == f"{disk}\n"
+    shell.said("vdi-destroy", f"uuid={disk}")
+
+
+def test_make_a_template_of_a_snapshot(shell: Shell, vm: str, checkpoint: str) -> None:
+    uuid = shell.uuid("snapshot-copy", "new-name-label=example_template_1", f"snapshot-uuid={checkpoint}")
+    listed = shell.said("template-list")
+    assert f"uuid ( RO)                : {uuid}\n          name-label ( RW): example_template_1\n" in listed
+    assert shell.said("template-param-get", f"uuid={uuid}", "param-name=power-state") == "halted\n"
+    printed = shell.said("template-uninstall", f"template-uuid={uuid}", stdin="yes\n")
+    assert printed.endswith("All objects destroyed\n")
+
+
+def test_a_schedule_from_its_making_to_its_end(shell: Shell, vm: str) -> None:
+    vmss = shell.uuid("vmss-create", "name-label=nightly", "type=snapshot", "frequency=daily", "schedule:hour=3")
+    shell.said("vm-param-set", f"uuid={vm}", f"snapshot-schedule={vmss}")
+    assert shell.said("vmss-param-get", f"uuid={vmss}", "param-name=VMs") == f"{vm}\n"
+    assert "takes 'nightly" in shell.said("vmss-preview", f"uuid={vmss}", "count=1")
+    shell.said("vmss-param-set", f"uuid={vmss}", "schedule:hour=4", "retained-snapshots=2")
+    assert shell.said("vmss-param-get", f"uuid={vmss}", "param-name=schedule") == "min: 0; hour: 4\n"
+    assert shell.said("vmss-snapshot-now", f"uuid={vmss}") == ""
+    taken = shell.said("snapshot-list", "is-vmss-snapshot=true", "--minimal").strip()
+    assert re.fullmatch(UUID, taken)
+    assert (
+        shell.said("vmss-run-list", f"vmss-uuid={vmss}", "trigger=manual", "params=status", "--minimal") == "success\n"
+    )
+    assert shell.xe("vmss-destroy", f"uuid={vmss}").stderr.startswith("There is at least one VM assigned")
+    shell.said("vm-param-set", f"uuid={vm}", "snapshot-schedule=")
+    assert shell.said("vmss-destroy", f"uuid={vmss}") == ""
+    shell.said("snapshot-uninstall", f"uuid={taken}", "--force")
+
+
+def test_every_list_and_field_can_be_read_from_an_engine(shell: Shell, vm: str, snapshot: str) -> None:
+    for name in ("vm", "snapshot", "template", "vdi", "vbd", "sr", "pbd", "network", "host", "pool", "message"):
+        uuids = shell.said(f"{name}-list", "--minimal").strip().split(",")
+        assert uuids[0], name
+        assert shell.said(f"{name}-param-list", f"uuid={uuids[0]}").startswith("uuid ( RO)")
+        assert shell.said(f"{name}-list", "params=all", "--json").startswith("[")
+    for name in ("vmss", "vmss-run", "task", "console", "vif", "pif"):
+        shell.said(f"{name}-list", "params=all")
+
+
+def test_progress_and_a_failure_by_a_task(shell: Shell, vm: str) -> None:
+    printed = shell.xe("vm-pause", f"uuid={vm}", "--progress")
+    assert printed.status == 0 and printed.stderr.endswith(f"\r 100% | {'#' * 70}\n\n\n")
+    refused = shell.xe("vm-pause", f"uuid={vm}", "--progress")
+    assert refused.status == 1 and refused.stderr.endswith("expected: running\nactual: paused\n")
+    shell.said("vm-unpause", f"uuid={vm}")
+
+
+def test_locks_readiness_and_chains(shell: Shell, vm: str, snapshot: str) -> None:
+    shell.said("snapshot-lock", f"uuid={snapshot}", "reason=audit", "owner=anna")
+    refused = shell.xe("snapshot-uninstall", f"uuid={snapshot}", stdin="yes\n")
+    assert refused.status == 1 and f"ref: {snapshot} (Regular)" in refused.stderr
+    shell.said("snapshot-unlock", f"uuid={snapshot}")
+    assert "safe ( RO): true\n" in shell.said("vm-snapshot-readiness", f"uuid={vm}", "operation=checkpoint")
+    assert shell.said("vm-chain-health", f"uuid={vm}").count("depth ( RO): ") == 3
+    sr = shell.said("sr-list", "type=file", "--minimal").strip()
+    shell.said("sr-coalesce", f"uuid={sr}")
+    assert shell.said("sr-merge-list", f"uuid={sr}") == ""
+
+
+def test_the_program_itself(shell: Shell, vm: str) -> None:
+    words = [sys.executable, "-m", "app.cli.main", "vm-list", "--minimal"]
+    found = subprocess.run(
+        words, cwd=ROOT, env={**os.environ, "STILLFRAME_DATA_DIR": str(shell.data_dir)}, capture_output=True, text=True
+    )
+    assert (found.stdout, found.stderr, found.returncode) == (f"{vm}\n", "", 0)
+
+
+def test_without_an_engine_it_says_how_to_start_one(tmp_path: Path) -> None:
+    printed = Shell(tmp_path).xe("vm-list")
+    assert printed.status == 1 and printed.stdout == ""
+    assert printed.stderr.startswith("Error: Connection refused (calling connect )\n")
+    assert "stillframe serve" in printed.stderr and not (tmp_path / "run").exists()

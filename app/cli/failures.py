@@ -102,6 +102,14 @@ SENTENCES: Final[dict[str, tuple[str, ...]]] = {
     "TASK_CANCELLED": ("The request was cancelled.", "task"),
     "SESSION_INVALID": ("The session has ended.", "handle"),
     "SESSION_AUTHENTICATION_FAILED": ("The user and password were not accepted.",),
+    "SSL_VERIFY_ERROR": (
+        "The server cannot be trusted. If its certificate was replaced on purpose, take it out of known_servers.json "
+        "in the data folder.",
+        "server",
+        "reason",
+        "known",
+        "shown",
+    ),
     "HOST_IS_SLAVE": ("The host is not the pool's master; ask that one.", "address"),
     "IMPORT_INCOMPATIBLE_VERSION": ("The archive was made by a newer version.",),
     "IMPORT_ERROR": ("The import failed.", "message"),

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from app.cli import layout
 from app.cli.channel import Channel
@@ -15,6 +14,9 @@ from app.cli.inventory import NULL, Inventory, Object
 from app.cli.progress import follow
 from app.cli.words import Words
 
+if TYPE_CHECKING:
+    from app.cli.transfers import Transfers
+
 NO_MATCH: Final = "No matching VMs found"
 SEVERAL: Final = "Multiple matches VMs found. --multiple required to complete the operation"
 
@@ -23,19 +25,24 @@ class Invocation:
     """What a command works with.
 
     :param connect: reaches the server, at the first message; a command that sends none needs no server.
+    :param load_transfers: makes what exports and imports need.
     """
 
     def __init__(
-        self, words: Words, connect: Callable[[], Channel], streams: tuple[TextIO, TextIO, TextIO], data_dir: Path
+        self,
+        words: Words,
+        connect: Callable[[], Channel],
+        streams: tuple[TextIO, TextIO, TextIO],
+        load_transfers: Callable[[], Transfers],
     ) -> None:
         self.words = words
-        self.data_dir = data_dir
         self.inventory = Inventory(self.ask)
         self.minimal = words.flag("minimal")
         self.as_json = words.flag("json")
         self.dry_run = words.flag("dry-run")
         self.input, self.out, self.error = streams
         self._connect = connect
+        self._load_transfers = load_transfers
         self._channel: Channel | None = None
         self._results: list[Any] = []
 
@@ -45,6 +52,11 @@ class Invocation:
         if self._channel is None:
             self._channel = self._connect()
         return self._channel
+
+    @property
+    def transfers(self) -> Transfers:
+        """What moves files; loaded when it is first needed."""
+        return self._load_transfers()
 
     def ask(self, method: str, *params: Any) -> Any:
         """Send a message that changes nothing."""

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final, TextIO
+from typing import TYPE_CHECKING, Final, TextIO
 
 from app import __version__
 from app.cli import failures, layout, usage
@@ -17,6 +17,9 @@ from app.cli.invocation import Invocation
 from app.cli.table import COMMANDS
 from app.cli.words import Words, parse
 from app.config import default_data_dir, engine_socket_in
+
+if TYPE_CHECKING:
+    from app.cli.transfers import Transfers
 
 Streams = tuple[TextIO, TextIO, TextIO]
 
@@ -91,8 +94,7 @@ def _about_ourselves(words: Words, streams: Streams) -> int:
 
 def _carry_out(command: Command, words: Words, streams: Streams) -> int:
     _, out, error = streams
-    data_dir = Path(words.server["data-dir"]) if "data-dir" in words.server else default_data_dir()
-    invocation = Invocation(words, lambda: _connected(words, data_dir), streams, data_dir)
+    invocation = Invocation(words, lambda: _connected(words, streams), streams, lambda: _transfers(words, streams))
     try:
         command.run(invocation)
         invocation.finish()
@@ -111,10 +113,35 @@ def _carry_out(command: Command, words: Words, streams: Streams) -> int:
     return 1
 
 
-def _connected(words: Words, data_dir: Path) -> Channel:
-    channel = to_engine(engine_socket_in(data_dir), data_dir)
-    channel.login("", "")
+def _data_dir(words: Words) -> Path:
+    return Path(words.server["data-dir"]) if "data-dir" in words.server else default_data_dir()
+
+
+def _connected(words: Words, streams: Streams) -> Channel:
+    data_dir = _data_dir(words)
+    if "server" not in words.server:
+        channel = to_engine(engine_socket_in(data_dir), data_dir)
+        channel.login("", "")
+        return channel
+    # Here and in the next and not above: a command for the engine on this machine need not wait for TLS to load.
+    from app.cli import remote
+
+    user, password = remote.credentials(words.server, streams)
+    channel = remote.to_server(remote.address_of(words.server), remote.trust_of(data_dir, streams[2]))
+    channel.login(user, password)
     return channel
+
+
+def _transfers(words: Words, streams: Streams) -> Transfers:
+    from app.cli import remote, transfers
+
+    data_dir = _data_dir(words)
+    bar = streams[2] if words.flag("progress") else None
+    if "server" not in words.server:
+        return transfers.Transfers(transfers.to_engine(engine_socket_in(data_dir)), bar)
+    user, password = remote.credentials(words.server, streams)
+    address, trust = remote.address_of(words.server), remote.trust_of(data_dir, streams[2])
+    return transfers.Transfers(transfers.to_server(address, trust, user, password), bar)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from app.cli import (
     control_commands,
     disk_commands,
     extra_commands,
+    file_commands,
     generated,
     install,
     schedule_commands,
@@ -22,9 +23,11 @@ _MODULES: Final = (
     install,
     snapshot_commands,
     disk_commands,
+    file_commands,
     schedule_commands,
     control_commands,
     extra_commands,
+    file_commands,
 )
 
 COMMANDS: Final[dict[str, Command]] = {command.name: command for module in _MODULES for command in module.commands()}

@@ -22,8 +22,8 @@ BLOCKING_DIALOG = re.compile(
     r"\b(QMessageBox\.(about|aboutQt|critical|information|question|warning)|Q(File|Input|Color|Font)Dialog\.get\w+)$"
 )
 
-# The entry points start only what is asked for: `serve` must not load Qt.
-MAY_IMPORT_LATE = {Path("app/__main__.py"), Path("ui/application.py")}
+# The entry points start only what is asked for: `serve` must not load Qt, nor a list of xe what only exports need.
+MAY_IMPORT_LATE = {Path("app/__main__.py"), Path("app/cli/main.py"), Path("ui/application.py")}
 
 DEVELOPERS_PATH = re.compile(rb"(?<![\w./-])/(?:work|root)/|/(?:home|Users)/(?!(?:you|user)\b)\w+")
 

@@ -14,8 +14,10 @@ import pytest
 
 from app.cli import main
 from app.cli.errors import ServerFailure
+from tests.support.recordings import DATA, records
 
-DATA = Path(__file__).parents[2] / "data"
+__all__ = ["Printed", "RecordedServer", "records", "ref_of", "rows", "server", "xe"]
+
 HOME = Path("/nonexistent")
 
 
@@ -46,15 +48,6 @@ def rows() -> Mapping[int, Row]:
     return {
         row["n"]: Row(row["n"], row["args"], row["stdin"], row["stdout"], row["stderr"], row["rc"]) for row in found
     }
-
-
-@cache
-def records() -> Mapping[str, Mapping[str, dict[str, Any]]]:
-    """The objects, by class and reference."""
-    found: Mapping[str, Mapping[str, dict[str, Any]]] = json.loads(
-        gzip.decompress((DATA / "xe_records.json.gz").read_bytes())
-    )
-    return found
 
 
 class RecordedServer:
@@ -113,7 +106,7 @@ def ref_of(cls: str, name: str) -> str:
 def server(monkeypatch: pytest.MonkeyPatch) -> RecordedServer:
     """The server that every command of the test reaches."""
     made = RecordedServer()
-    monkeypatch.setattr(main, "_connected", lambda _words, _data_dir: made)
+    monkeypatch.setattr(main, "_connected", lambda _words, _streams: made)
     return made
 
 

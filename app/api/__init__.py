@@ -19,6 +19,7 @@ from app.api.enums import (
     VMSSRunStatus,
     VMSSType,
 )
+from app.api.facts import SM, HostCPU, Role
 from app.api.failure import ConnectionLost, Failure
 from app.api.network import PIF, VIF, Network, VIFCalls
 from app.api.pool import Host, HostCalls, HostMetrics, Pool, PoolCalls
@@ -32,6 +33,7 @@ __all__ = [
     "NULL",
     "PBD",
     "PIF",
+    "SM",
     "SR",
     "VBD",
     "VDI",
@@ -48,6 +50,7 @@ __all__ = [
     "EventOperation",
     "Failure",
     "Host",
+    "HostCPU",
     "HostCalls",
     "HostMetrics",
     "Message",
@@ -57,6 +60,7 @@ __all__ = [
     "PoolCalls",
     "Record",
     "Ref",
+    "Role",
     "SRCalls",
     "SessionRecord",
     "Task",

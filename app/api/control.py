@@ -44,6 +44,22 @@ class TaskCalls(Calls):
     async def cancel(self, task: Ref["Task"]) -> None:
         """Ask a task to stop. It ends `cancelled`, or runs on if it is past the point of no return."""
 
+    @message(errors=("OPERATION_NOT_ALLOWED",), read_only=True)
+    async def set_status(self, task: Ref["Task"], value: TaskStatus) -> None:
+        """Say how a task stands that a client drives by itself."""
+
+    @message(errors=("OPERATION_NOT_ALLOWED", "INVALID_VALUE"), read_only=True)
+    async def set_progress(self, task: Ref["Task"], value: float) -> None:
+        """Say how far such a task is, 0 to 1."""
+
+    @message(errors=("OPERATION_NOT_ALLOWED",), read_only=True)
+    async def set_result(self, task: Ref["Task"], value: str) -> None:
+        """Say what such a task has resulted in."""
+
+    @message(errors=("OPERATION_NOT_ALLOWED",), read_only=True)
+    async def set_error_info(self, task: Ref["Task"], value: Sequence[str]) -> None:
+        """Say why such a task failed: error code and parameters."""
+
 
 @xen_class("task", TaskCalls, persistent=False)
 class Task(Record, frozen=True, kw_only=True):
@@ -97,6 +113,22 @@ class EventCalls(Calls):
     async def inject(self, cls: str, ref: str) -> str:
         """Add a change of an object that did not change, and answer the token after it."""
 
+    @message(read_only=True)
+    async def register(self, classes: Sequence[str]) -> None:
+        """Begin to gather events for `next`, as clients did before there was `from`."""
+
+    @message(read_only=True)
+    async def unregister(self, classes: Sequence[str]) -> None:
+        """Gather events of these classes no more."""
+
+    @message(errors=("SESSION_NOT_REGISTERED", "EVENTS_LOST"), read_only=True)
+    async def next(self) -> Sequence[Event]:
+        """Wait until something happened that was registered for, and answer it. Each event comes once."""
+
+    @message(read_only=True)
+    async def get_current_id(self) -> int:
+        """The number of the newest event."""
+
 
 @xen_class("event", EventCalls, persistent=False)
 class EventRecord(Record, frozen=True, kw_only=True):
@@ -113,6 +145,18 @@ class MessageCalls(Calls):
     @message(read_only=True)
     async def destroy(self, message: Ref["Message"]) -> None:
         """Dismiss a message."""
+
+    @message(read_only=True)
+    async def destroy_many(self, messages: Sequence[Ref["Message"]]) -> None:
+        """Dismiss several messages."""
+
+    @message(read_only=True)
+    async def get(self, cls: MessageClass, obj_uuid: str, since: datetime) -> Mapping[str, Any]:
+        """The messages about one object from a time on."""
+
+    @message(read_only=True)
+    async def get_since(self, since: datetime) -> Mapping[str, Any]:
+        """The messages about anything from a time on."""
 
 
 @xen_class("message", MessageCalls)
@@ -151,6 +195,10 @@ class SessionCalls(Calls):
     @message(errors=("SESSION_AUTHENTICATION_FAILED", "CHANGE_PASSWORD_REJECTED"), read_only=True)
     async def change_password(self, old_pwd: str, new_pwd: str) -> None:
         """Change the password of the session's user. Sessions that are open stay so."""
+
+    @message(read_only=True)
+    async def get_all_subject_identifiers(self) -> Sequence[str]:
+        """Users of a directory that have sessions: none."""
 
 
 @xen_class("session", SessionCalls, persistent=False)

@@ -57,6 +57,22 @@ class PoolCalls(Calls):
     async def send_test_mail(self, pool: Ref["Pool"], settings: StringMap, password: str) -> None:
         """Send a test message by these settings, with the password that is kept where "" is given."""
 
+    @message(read_only=True)
+    async def is_slave(self, host: Ref["Host"]) -> bool:
+        """Whether a host is one that another one answers for: never."""
+
+    @message(read_only=True)
+    async def sync_database(self) -> None:
+        """Write everything down. It is already."""
+
+    @message(read_only=True)
+    async def has_extension(self, pool: Ref["Pool"], name: str) -> bool:
+        """Whether every host has an extension: never."""
+
+    @message(read_only=True)
+    async def get_license_state(self, pool: Ref["Pool"]) -> StringMap:
+        """`edition`, and `expiry` as a date or `never`."""
+
 
 @xen_class("pool", PoolCalls)
 class Pool(Record, frozen=True, kw_only=True):
@@ -139,6 +155,18 @@ class HostCalls(Calls):
     @message(read_only=True)
     async def get_server_localtime(self, host: Ref["Host"]) -> datetime:
         """The host's wall clock, which schedules go by."""
+
+    @message(errors=("XENAPI_MISSING_PLUGIN",), read_only=True)
+    async def call_plugin(self, host: Ref["Host"], plugin: str, fn: str, args: StringMap) -> str:
+        """Call a plugin of the host. There are none."""
+
+    @message(read_only=True)
+    async def has_extension(self, host: Ref["Host"], name: str) -> bool:
+        """Whether the host has an extension: never."""
+
+    @message(read_only=True)
+    async def compute_free_memory(self, host: Ref["Host"]) -> int:
+        """Memory that guests could still take, bytes."""
 
 
 @xen_class("host", HostCalls)

@@ -179,7 +179,7 @@ def result_type(method: str) -> Any:
         return declared.messages[call].result
     if call in ("get_all", "get_by_name_label"):
         return list[str]
-    if call == "get_all_records":
+    if call in ("get_all_records", "get_all_records_where"):
         return Mapping[str, declared.record]  # type: ignore[name-defined]
     if call == "get_record":
         return declared.record

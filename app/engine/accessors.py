@@ -9,6 +9,7 @@ from typing import Any
 from app.api.failure import duplicate_key, handle_invalid, parameter_count, type_error, uuid_invalid
 from app.api.types import Field, Record, XenClass
 from app.api.values import check_reference, checked
+from app.engine.where import parse_where
 from app.store import Store
 
 Handler = Callable[[Sequence[Any]], Any]
@@ -34,6 +35,7 @@ def accessors(store: Store, declared: XenClass[Any]) -> dict[str, Accessor]:
     found = {
         "get_all": Accessor(0, lambda _: list(store.of_class(declared.name))),
         "get_all_records": Accessor(0, lambda _: dict(store.of_class(declared.name))),
+        "get_all_records_where": Accessor(1, reads.where),
         "get_record": Accessor(1, reads.record),
         "get_by_uuid": Accessor(1, reads.by_uuid),
     }
@@ -66,6 +68,12 @@ class _Reads:
         if ref is None:
             raise uuid_invalid(self._declared.name, uuid)
         return ref
+
+    def where(self, params: Sequence[Any]) -> dict[str, Record]:
+        if not isinstance(params[0], str):
+            raise type_error("expr")
+        holds = parse_where(self._declared, params[0])
+        return {ref: record for ref, record in self._store.of_class(self._declared.name).items() if holds(record)}
 
     def by_name(self, params: Sequence[Any]) -> list[str]:
         if not isinstance(params[0], str):

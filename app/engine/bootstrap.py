@@ -12,6 +12,7 @@ from app import __version__
 from app.api import NULL, PBD, SR, VM, Host, HostMetrics, Network, Pool, Ref, VMMetrics
 from app.api.types import new_uuid
 from app.config import Config
+from app.engine.facts import LICENCE, make_facts, processor
 from app.ops.snapshot_metadata import IMAGE_KEY
 from app.storage.file_repository import FileRepository
 from app.storage.iso_repository import IsoRepository
@@ -28,8 +29,12 @@ def ensure_objects(store: Store, config: Config) -> tuple[Ref[Pool], Ref[Host]]:
     with store.transaction() as tx:
         host = next(iter(store.all(Host)), None) or _make_host(tx)
         other_config = {**tx.get(Host, host).other_config, "data-dir": str(config.data_dir)}
-        tx.update(Host, host, software_version=_software_version(), cpu_info=_cpu_info(), other_config=other_config)
+        tx.update(
+            Host, host, software_version=_software_version(), cpu_info=_cpu_info(), other_config=other_config,
+            host_CPUs=make_facts(tx, host), license_params=LICENCE, edition="free",
+        )  # fmt: skip
         pool = next(iter(store.all(Pool)), None) or tx.create(Pool(name_label="Local pool", master=host))
+        tx.update(Pool, pool, restrictions=LICENCE)
         _ensure_storage(store, tx, config, pool, host)
         if not store.all(Network):
             _make_network(tx)
@@ -74,20 +79,16 @@ def _software_version() -> dict[str, str]:
         "product_version": __version__,
         "build_number": "1",
         "xapi": "2.23",
+        "platform_version": "3.4.0",
+        "db_schema": "5.909",
+        "hostname": "localhost",
+        "network_backend": "bridge",
         "platform_name": platform.system(),
     }
 
 
 def _cpu_info() -> dict[str, str]:
-    return {"cpu_count": str(os.cpu_count() or 1), "vendor": platform.machine(), "modelname": _processor()}
-
-
-def _processor() -> str:
-    try:
-        with Path("/proc/cpuinfo").open(encoding="utf-8", errors="replace") as lines:
-            return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
-    except OSError:
-        return platform.processor()
+    return {"cpu_count": str(os.cpu_count() or 1), "vendor": platform.machine(), "modelname": processor()}
 
 
 def _memory_total() -> int:

@@ -1,33 +1,17 @@
-"""The messages of tasks, events, messages and hosts: the engine's own, beside the operations on VMs and disks."""
+"""The messages of tasks and messages: the engine's own, beside the operations on VMs and disks."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
-from app.api import (
-    Event,
-    EventBatch,
-    EventCalls,
-    EventOperation,
-    Host,
-    HostCalls,
-    Message,
-    MessageClass,
-    Ref,
-    Task,
-    TaskCalls,
-    classes,
-)
+from app.api import Message, MessageClass, Ref, Task, TaskCalls, TaskStatus
 from app.api.control import MessageCalls
-from app.api.failure import handle_invalid, invalid_value, uuid_invalid
+from app.api.failure import invalid_value, uuid_invalid
 from app.api.types import new_uuid
 from app.engine.tasks import Tasks
 from app.ops.context import Context, Operations
-from app.store import Change, Store, Subscription
-
-LONGEST_WAIT_SECONDS = 3600.0
 
 
 class TaskOps(Operations, TaskCalls):
@@ -46,74 +30,19 @@ class TaskOps(Operations, TaskCalls):
     async def cancel(self, task: Ref[Task]) -> None:
         self._tasks.cancel(task)
 
+    async def set_status(self, task: Ref[Task], value: TaskStatus) -> None:
+        self._tasks.report_status(task, value)
 
-class EventOps(Operations, EventCalls):
-    """The event feed."""
+    async def set_progress(self, task: Ref[Task], value: float) -> None:
+        if not 0.0 <= value <= 1.0:
+            raise invalid_value("progress", value)
+        self._tasks.report(task, progress=value)
 
-    def __init__(self, context: Context) -> None:
-        super().__init__(context)
-        self._changed = _Bell(context.store.on_change)
+    async def set_result(self, task: Ref[Task], value: str) -> None:
+        self._tasks.report(task, result=value)
 
-    async def from_(self, classes: Sequence[str], token: str, timeout: float) -> EventBatch:
-        wanted = Subscription(classes)
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + min(max(timeout, 0.0), LONGEST_WAIT_SECONDS)
-        while True:
-            heard = self._changed.listen()
-            changes = [c for c in self.store.feed.since(token) if wanted.matches(c)]
-            remaining = deadline - loop.time()
-            if changes or remaining <= 0:
-                return self._batch(changes)
-            await asyncio.wait({heard}, timeout=remaining)
-            heard.cancel()
-
-    async def inject(self, cls: str, ref: str) -> str:
-        if cls not in classes():
-            raise handle_invalid(cls, ref)
-        if ref not in self.store.of_class(cls):
-            raise handle_invalid(cls, ref)
-        self.store.feed.note(cls, ref, EventOperation.mod)
-        self._changed.ring()
-        return self.store.feed.token()
-
-    def _batch(self, changes: Sequence[Change]) -> EventBatch:
-        return EventBatch(
-            events=tuple(_event(self.store, change) for change in changes),
-            valid_ref_counts={name.lower(): len(self.store.of_class(name)) for name in classes()},
-            token=self.store.feed.token(),
-        )
-
-
-class _Bell:
-    """Wakes everyone who listens when the store changes."""
-
-    def __init__(self, subscribe: Callable[[Callable[[], None]], None]) -> None:
-        self._waiting: set[asyncio.Future[None]] = set()
-        subscribe(self.ring)
-
-    def listen(self) -> asyncio.Future[None]:
-        future = asyncio.get_running_loop().create_future()
-        self._waiting.add(future)
-        future.add_done_callback(self._waiting.discard)
-        return future
-
-    def ring(self) -> None:
-        waiting, self._waiting = self._waiting, set()
-        for future in waiting:
-            if not future.done():
-                future.set_result(None)
-
-
-def _event(store: Store, change: Change) -> Event:
-    record = store.of_class(change.cls).get(change.ref)
-    return Event(
-        id=str(change.generation),
-        timestamp="0.0",
-        cls=change.cls,
-        operation=change.operation if record is not None else EventOperation.delete,
-        ref=change.ref,
-        snapshot=record,
-    )
+    async def set_error_info(self, task: Ref[Task], value: Sequence[str]) -> None:
+        self._tasks.report(task, error_info=tuple(value))
 
 
 class MessageOps(Operations, MessageCalls):
@@ -137,6 +66,19 @@ class MessageOps(Operations, MessageCalls):
         with self.store.transaction() as tx:
             tx.delete(Message, message)
 
+    async def destroy_many(self, messages: Sequence[Ref[Message]]) -> None:
+        for message in messages:
+            self.store.get(Message, message)
+        with self.store.transaction() as tx:
+            tx.delete_all(Message, messages)
+
+    async def get(self, cls: MessageClass, obj_uuid: str, since: datetime) -> Mapping[str, Any]:
+        found = await self.get_since(since)
+        return {ref: record for ref, record in found.items() if (record.cls, record.obj_uuid) == (cls, obj_uuid)}
+
+    async def get_since(self, since: datetime) -> Mapping[str, Any]:
+        return {str(ref): record for ref, record in self.store.all(Message).items() if record.timestamp >= since}
+
 
 def _known(cls: MessageClass) -> bool:
     return cls in (
@@ -147,17 +89,3 @@ def _known(cls: MessageClass) -> bool:
         MessageClass.VMSS,
         MessageClass.VDI,
     )
-
-
-class HostOps(Operations, HostCalls):
-    """Hosts."""
-
-    async def get_servertime(self, host: Ref[Host]) -> datetime:
-        self.store.get(Host, host)
-        return self.context.now()
-
-    async def get_server_localtime(self, host: Ref[Host]) -> datetime:
-        self.store.get(Host, host)
-        # XenAPI sends the wall clock marked as UTC.
-        local = self.context.now().astimezone()
-        return datetime(*local.timetuple()[:6], tzinfo=self.context.now().tzinfo)

@@ -16,6 +16,7 @@ from app.engine.tasks import Tasks, own_failure
 from app.store import Store
 
 _LOGOUTS: Final = ("session.logout", "session.local_logout")
+_REMOVED: Final = ("VMPP.", "VBD_metrics.", "VIF_metrics.", "VM.set_protection_policy")
 _AT_THE_DOOR: Final = frozenset(
     {"session.login_with_password", "session.slave_local_login_with_password", "session.change_password"}
 )
@@ -43,6 +44,8 @@ class Dispatcher:
             for name, declared in classes().items()
             if name != "event"
             for method, accessor in accessors(store, declared).items()
+            # Whoever knows a session's reference has its rights.
+            if not (name == "session" and method.startswith("get_all"))
         }
 
     def methods(self) -> list[str]:
@@ -70,6 +73,8 @@ class Dispatcher:
                 raise parameter_count(method, 0, len(params))
             return self._sessions.logout(session)
         name = method.removeprefix("Async.")
+        if name.startswith(_REMOVED):
+            raise Failure("MESSAGE_REMOVED")
         message = self._messages.get(name)
         if message is not None:
             return await self._send(message, params, in_background=name != method)

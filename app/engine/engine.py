@@ -17,12 +17,14 @@ from app.api.types import Calls
 from app.config import Config
 from app.engine.agents import watch_agents
 from app.engine.bootstrap import ensure_objects, memory_free, open_repositories
-from app.engine.control_ops import EventOps, HostOps, MessageOps, TaskOps
+from app.engine.control_ops import MessageOps, TaskOps
 from app.engine.dispatch import Dispatcher
+from app.engine.event_ops import EventOps
 from app.engine.guests import on_event, reconcile
 from app.engine.handlers import Handlers
 from app.engine.mail_ops import PoolMailOps
 from app.engine.mailer import Mailer
+from app.engine.pool_ops import HostOps, PoolOps, SessionOps
 from app.engine.recovery import RECOVERIES, recover, sweep_overlays
 from app.engine.schedules import Schedules
 from app.engine.sessions import Sessions
@@ -290,7 +292,9 @@ def _dispatcher(
         SROps,
         VBDOps,
         VIFOps,
+        PoolOps,
         HostOps,
+        SessionOps,
         MessageOps,
         EventOps,
     )

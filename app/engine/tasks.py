@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from app.api import Failure, Task, TaskOperation, TaskStatus
-from app.api.failure import internal_error
+from app.api.failure import internal_error, not_allowed
 from app.engine.xml_values import xml_value
 from app.log import get, task_context
 from app.ops.context import Context
@@ -35,6 +35,7 @@ class Tasks:
         self._store = context.store
         self._handles: dict[str, TaskHandle] = {}
         self._running: set[asyncio.Task[Any]] = set()
+        self._at_work: set[str] = set()
 
     def make(
         self,
@@ -64,6 +65,7 @@ class Tasks:
 
     def start(self, handle: TaskHandle, work: Callable[[], Awaitable[Any]]) -> asyncio.Task[None]:
         """Run the work in the background; its outcome goes into the task. What is answered ends with it."""
+        self._at_work.add(handle.ref)
         running = asyncio.ensure_future(self._run_and_record(handle, work))
         self._running.add(running)
         running.add_done_callback(self._running.discard)
@@ -79,6 +81,7 @@ class Tasks:
 
     async def run(self, handle: TaskHandle, work: Callable[[], Awaitable[Any]]) -> Any:
         """Run the work for a synchronous call; the task goes when it ends. :raise Failure: what the work raised."""
+        self._at_work.add(handle.ref)
         running = asyncio.ensure_future(self._guarded(handle, work))
         self._running.add(running)
         running.add_done_callback(self._running.discard)
@@ -114,9 +117,28 @@ class Tasks:
             return
         self.forget(ref)
 
+    def report(self, ref: str, **fields: Any) -> None:
+        """What a client says of a task that it drives by itself.
+
+        :raise Failure: HANDLE_INVALID; OPERATION_NOT_ALLOWED: the engine does this one.
+        """
+        self._store.get(Task, ref)
+        if ref in self._at_work:
+            raise not_allowed("This task is the engine's")
+        self._store.publish(Task, ref, **fields)
+
+    def report_status(self, ref: str, status: TaskStatus) -> None:
+        """The same for how it stands. :raise Failure: as `report`."""
+        if status in (TaskStatus.pending, TaskStatus.cancelling):
+            self.report(ref, status=status)
+            return
+        self.report(ref, status=status, finished=self._context.now(), allowed_operations=frozenset())
+        self._handles.pop(ref, None)
+
     def forget(self, ref: str) -> None:
         """Remove a task's record."""
         self._handles.pop(ref, None)
+        self._at_work.discard(ref)
         if self._store.find(Task, ref) is not None:
             with self._store.transaction() as tx:
                 tx.delete(Task, ref)
@@ -152,6 +174,7 @@ class Tasks:
 
     def _finish(self, handle: TaskHandle, **outcome: Any) -> None:
         self._handles.pop(handle.ref, None)
+        self._at_work.discard(handle.ref)
         self._store.publish(
             Task, handle.ref, progress=1.0, finished=self._context.now(), allowed_operations=frozenset(), **outcome
         )

@@ -40,6 +40,7 @@ class Feed:
         self._changed: OrderedDict[Key, int] = OrderedDict()
         self._made: dict[Key, int] = {}
         self._gone: OrderedDict[Key, int] = OrderedDict()
+        self._lost = 0
 
     def note(self, cls: str, ref: str, operation: EventOperation) -> None:
         """Record a change of an object."""
@@ -50,7 +51,7 @@ class Feed:
             self._made.pop(key, None)
             self._gone[key] = self.generation
             if len(self._gone) > _TOMBSTONES_KEPT:
-                self._gone.popitem(last=False)
+                _, self._lost = self._gone.popitem(last=False)
             return
         if operation is EventOperation.add:
             self._made[key] = self.generation
@@ -69,6 +70,10 @@ class Feed:
         generation = parse_token(token)
         found = [*self._newer(self._changed, generation, gone=False), *self._newer(self._gone, generation, gone=True)]
         return sorted(found, key=lambda change: change.generation)
+
+    def has_lost(self, token: str) -> bool:
+        """Whether deletions after the token are no longer known."""
+        return parse_token(token) < self._lost
 
     def _newer(self, log: OrderedDict[Key, int], generation: int, *, gone: bool) -> Iterator[Change]:
         for (cls, ref), changed in reversed(log.items()):
@@ -106,5 +111,7 @@ class Subscription:
         self._objects = {(known[c.lower()], ref) for c, ref in pairs if c.lower() in known}
 
     def matches(self, change: Change) -> bool:
-        """True if the client wants to hear of this change."""
+        """True if the client wants to hear of this change. Sessions are nobody's business but their owner's."""
+        if change.cls == "session":
+            return False
         return self._all or change.cls in self._classes or (change.cls, change.ref) in self._objects

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from app.api import VM, EventBatch, EventOperation, Failure, Ref, VMCalls
+from app.store import feed
 from tests.support.engine import Bench
 
 
@@ -127,3 +128,49 @@ async def test_many_may_wait(bench: Bench) -> None:
     await bench.session.set(VM, vm, name_label="renamed")
     for answer in waiting[1:]:
         assert [event.ref for event in (await asyncio.wait_for(answer, 20)).events] == [vm]
+
+
+# The older way
+
+
+async def test_events_one_after_the_other(bench: Bench) -> None:
+    vm = await bench.sample_vm()
+    event = bench.session.event
+    with pytest.raises(Failure) as caught:
+        await event.next()
+    assert caught.value.description() == ["SESSION_NOT_REGISTERED", bench.session.ref]
+    await event.register(["VM"])
+    before = await event.get_current_id()
+    waiting = asyncio.ensure_future(event.next())
+    await asyncio.sleep(0)
+    await bench.session.call("SR.set_name_label", bench.sr(), "renamed")
+    await bench.session.set(VM, vm, name_label="renamed")
+    (heard,) = await asyncio.wait_for(waiting, 20)
+    assert (heard.ref, heard.operation, heard.snapshot) == (vm, EventOperation.mod, bench.vm(vm))
+    assert int(heard.id) > before
+    await bench.session.set(VM, vm, name_label="again")
+    assert [e.ref for e in await event.next()] == [vm]
+    await event.unregister(["vm"])
+    with pytest.raises(Failure, match="SESSION_NOT_REGISTERED"):
+        await event.next()
+
+
+async def test_lost_events_are_told_once(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    await bench.session.event.register(["*"])
+    monkeypatch.setattr(feed, "_TOMBSTONES_KEPT", 1)
+    for _ in range(3):
+        await bench.session.call("VM.destroy", await bench.session.VM.clone(await bench.sample_vm(), "short-lived"))
+    with pytest.raises(Failure, match="EVENTS_LOST"):
+        await bench.session.event.next()
+    monkeypatch.setattr(feed, "_TOMBSTONES_KEPT", 1000)
+    vm = await bench.sample_vm()
+    assert vm in {event.ref for event in await bench.session.event.next()}
+
+
+async def test_sessions_are_nobodys_business(bench: Bench) -> None:
+    bench.engine.dispatcher.login("somebody", "else")
+    assert {event.cls for event in (await ask(bench)).events} >= {"VM", "role", "SM", "host_cpu"}
+    assert not [event for event in (await ask(bench)).events if event.cls == "session"]
+    for method in ("session.get_all", "session.get_all_records"):
+        with pytest.raises(Failure, match="MESSAGE_METHOD_UNKNOWN"):
+            await bench.session.call(method)

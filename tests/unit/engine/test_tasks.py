@@ -343,3 +343,31 @@ def test_outside_of_any_task_there_is_none() -> None:
         current()
     assert caught.value.code == "INTERNAL_ERROR"
     assert VM().current_operations == {}
+
+
+async def test_tasks_that_clients_drive(bench: Bench) -> None:
+    api = bench.session.task
+    ref = await api.create("mine", "what it is")
+    await api.set_progress(ref, 0.5)
+    await api.set_result(ref, "half")
+    assert (task(bench, ref).progress, task(bench, ref).result) == (0.5, "half")
+    with pytest.raises(Failure, match="INVALID_VALUE"):
+        await api.set_progress(ref, 2.0)
+    await api.set_error_info(ref, ["A_CODE", "b"])
+    await api.set_status(ref, TaskStatus.failure)
+    ended_now = task(bench, ref)
+    assert (ended_now.status, ended_now.error_info) == (TaskStatus.failure, ("A_CODE", "b"))
+    assert ended_now.finished > EPOCH and not ended_now.allowed_operations
+    await api.destroy(ref)
+    assert ref not in bench.store.all(Task)
+
+
+async def test_the_engines_tasks_are_its_own(bench: Bench) -> None:
+    vm = await bench.sample_vm()
+    async with bench.engine.context.alone_with(vm):
+        ref = await bench.session.start(VMCalls.snapshot, vm, "waiting")
+        for method, value in (("set_progress", 1.0), ("set_result", "x"), ("set_status", "success")):
+            with pytest.raises(Failure) as caught:
+                await bench.session.call(f"task.{method}", ref, value)
+            assert caught.value.code == "OPERATION_NOT_ALLOWED"
+    await wait_for(bench.session, bench.cache, ref)

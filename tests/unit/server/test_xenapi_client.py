@@ -103,3 +103,34 @@ async def test_a_password_is_changed(wire: Wire) -> None:
     with failing("SESSION_AUTHENTICATION_FAILED", USER, "Authentication failure"):
         await aside(again.login_with_password, USER, "correct horse")
     await aside(again.login_with_password, USER, "another horse")
+
+
+async def test_a_client_reads_everything_when_it_connects(bench: Bench, wire: Wire) -> None:
+    """As XenCenter and Xen Orchestra do: every class that can be read, then the feed."""
+    session = await wire.session()
+    methods: Any = await aside(wire.proxy().system.listMethods)
+    classes = [name.partition(".")[0] for name in methods if name.endswith(".get_all_records")]
+    assert {"Bond", "PIF_metrics", "VLAN", "VM_appliance", "role", "secret", "subject", "SM"} <= set(classes)
+
+    def connect(api: Any) -> None:
+        records = {name: api.__getattr__(name).get_all_records() for name in classes}
+        (pool,) = records["pool"].values()
+        host = records["host"][pool["master"]]
+        assert all(part.isdigit() for part in host["software_version"]["product_version"].split("."))
+        assert set(host["host_CPUs"]) == set(records["host_cpu"])
+        assert (host["API_version_major"], host["API_version_minor"]) == ("2", "23")
+        assert api.session.get_is_local_superuser(session.handle) is True
+        assert api.session.get_rbac_permissions(session.handle) == []
+        assert api.pool.is_slave(pool["master"]) is False
+        assert api.pool.get_license_state(api.pool.get_all()[0])["expiry"] == "never"
+        with failing("XENAPI_MISSING_PLUGIN", "nosuch"):
+            api.host.call_plugin(pool["master"], "nosuch", "fn", {})
+        with failing("MESSAGE_REMOVED"):
+            api.VMPP.get_all_records()
+        batch = getattr(api.event, "from")(["*"], "", 30.0)
+        heard = {event["class"] for event in batch["events"]}
+        assert {"vm", "pool", "host", "sr"} <= heard
+        assert batch["valid_ref_counts"]["vm"] == len(records["VM"])
+        assert api.VM.get_all_records_where('field "name__label" = "Sample guest"').keys() < records["VM"].keys()
+
+    await aside(connect, session.xenapi)

@@ -62,7 +62,10 @@ class HttpTransport:
             return await self._ask(method, [ref, *sent])
 
         if method in _NO_RENEWAL:
-            return read(await ask(self._current(session)), wanted)
+            ended = self._current(session)
+            result = read(await ask(ended), wanted)
+            stop_concealing(ended)
+            return result
         return read(await self._renewed_for(session, ask), wanted)
 
     async def read_blob(self, session: str, blob: str) -> bytes:

@@ -27,7 +27,7 @@ from ui.base.dialogs import GAP, GROUP, ask, label
 from ui.base.workspace import Workspace
 from ui.machines.console_link import ConsoleLink
 from ui.machines.screen import GuestScreen
-from ui.machines.states import doing, is_machine
+from ui.models.states import doing, is_machine
 from ui.widgets.buttons import MenuButton, Segmented, button
 from ui.widgets.cards import EmptyState
 from ui.widgets.notice import Notice, toast

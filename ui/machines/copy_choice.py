@@ -10,11 +10,11 @@ from app.client import ObjectCache
 from ui.base.dialogs import GAP, label
 from ui.base.sizes_and_dates import size
 from ui.machines.creation import Way
-from ui.machines.reasons import why_not
-from ui.machines.repositories import RepositoryChoice, free_space
 from ui.models.chain import CHAIN_LIMIT, ChainFacts, Chains, disks_of
+from ui.models.reasons import why_not
 from ui.widgets.cards import ChoiceCard
 from ui.widgets.notice import Notice
+from ui.widgets.repositories import RepositoryChoice, free_space
 
 _SAME_PLACE = "Where each disk is now"
 

@@ -13,9 +13,9 @@ from ui.base.dialogs import GAP, Dialog, ask, label
 from ui.base.workspace import Workspace
 from ui.machines.copy_choice import CopyChoice
 from ui.machines.creation import Way
-from ui.machines.names import unique_name, vm_names
-from ui.machines.reasons import why_not
-from ui.machines.states import Chosen, is_machine, is_own_template
+from ui.models.names import unique_name, vm_names
+from ui.models.reasons import why_not
+from ui.models.states import Chosen, is_machine, is_own_template
 from ui.widgets.notice import toast
 
 _WIDTH: Final = 500

@@ -14,9 +14,9 @@ from ui.base.dialogs import Consequence, ConsequenceDialog, ask
 from ui.base.sizes_and_dates import count, size
 from ui.base.text import tooltip
 from ui.base.workspace import Workspace
-from ui.machines.reasons import why_not
-from ui.machines.states import Chosen, is_machine, is_template
 from ui.machines.together import able, report, run_each
+from ui.models.reasons import why_not
+from ui.models.states import Chosen, is_machine, is_template
 
 #: so many names fit in a sentence
 _NAMED = 4

@@ -29,7 +29,7 @@ from app.api import (
 )
 from app.client import ObjectCache
 from ui.base.sizes_and_dates import age, count, date_and_time, duration, exact, size
-from ui.machines.states import doing
+from ui.models.states import doing
 from ui.widgets.facts import Fact
 
 R = TypeVar("R", bound=Record)

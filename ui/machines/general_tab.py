@@ -27,10 +27,10 @@ from ui.machines.facts import (
     snapshot_facts,
     state_facts,
 )
-from ui.machines.reasons import why_not
-from ui.machines.states import STATE_TONES, is_machine, state_words
 from ui.models.chain import disks_of
 from ui.models.question import Question
+from ui.models.reasons import why_not
+from ui.models.states import STATE_TONES, is_machine, state_words
 from ui.widgets.buttons import button
 from ui.widgets.cards import Card, EmptyState
 from ui.widgets.facts import Fact, FactGrid

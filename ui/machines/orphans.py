@@ -12,8 +12,8 @@ from ui.base.commands import ENABLED, CommandState, Selection, disabled
 from ui.base.dialogs import Consequence, ConsequenceDialog, ask
 from ui.base.sizes_and_dates import count, date_and_time
 from ui.base.workspace import Workspace
-from ui.machines.reasons import why_not
 from ui.models.orphans import is_orphan, name_of_gone, orphans
+from ui.models.reasons import why_not
 
 GONE: Final = "a VM that is gone"
 

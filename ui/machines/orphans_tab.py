@@ -19,10 +19,10 @@ from ui.base.sizes_and_dates import age, count, exact, size
 from ui.base.text import tooltip
 from ui.base.workspace import Workspace
 from ui.machines.orphans import GONE
-from ui.machines.states import state_icon
 from ui.models.chain import Chains
 from ui.models.kept_places import KeptPlaces
 from ui.models.orphans import name_of_gone, orphans
+from ui.models.states import state_icon
 from ui.models.table_model import Column, TableModel
 from ui.widgets.buttons import button
 from ui.widgets.cards import Card

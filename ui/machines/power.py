@@ -14,8 +14,8 @@ from ui.base.dialogs import Consequence, ConsequenceDialog, ErrorDialog, ask
 from ui.base.failures import explain
 from ui.base.sizes_and_dates import count
 from ui.base.workspace import Workspace
-from ui.machines.states import Chosen, machines
 from ui.machines.together import able, report, run_each, state_of
+from ui.models.states import Chosen, machines
 from ui.widgets.outcomes import Outcome
 
 

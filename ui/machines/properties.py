@@ -16,7 +16,7 @@ from ui.base.property_page import PropertyPage
 from ui.base.workspace import Workspace
 from ui.machines.facts import the_host
 from ui.machines.hardware import set_cpus, set_memory
-from ui.machines.reasons import why_not_states
+from ui.models.reasons import why_not_states
 
 MIB = 1024**2
 #: QEMU's PC machine has no more (see `-machine pc,help`: max-cpus)

@@ -14,10 +14,10 @@ from ui.base.sizes_and_dates import count
 from ui.base.workspace import Workspace
 from ui.machines.creation import NewVM
 from ui.machines.making import make
-from ui.machines.names import unique_name, vm_names
-from ui.machines.reasons import why_not
-from ui.machines.states import Chosen, doing, is_template, machines
 from ui.machines.together import able, report, run_each, state_of
+from ui.models.names import unique_name, vm_names
+from ui.models.reasons import why_not
+from ui.models.states import Chosen, doing, is_template, machines
 
 _NAMED = 5
 

@@ -11,8 +11,8 @@ from ui.base.commands import ENABLED, CommandState, Selection, disabled
 from ui.base.dialogs import ask
 from ui.base.failures import explain
 from ui.base.workspace import Workspace
-from ui.machines.reasons import why_not
-from ui.machines.states import Chosen, machines
+from ui.models.reasons import why_not
+from ui.models.states import Chosen, machines
 from ui.widgets.outcomes import Outcome, OutcomeDialog
 
 log = get(__name__)

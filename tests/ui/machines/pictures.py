@@ -23,8 +23,8 @@ from ui.machines.general_tab import GeneralTab
 from ui.machines.new_vm_wizard import NewVmWizard
 from ui.machines.power import force_dialog
 from ui.machines.properties import PropertiesDialog
-from ui.machines.states import machines
 from ui.machines.templates import convert_dialog
+from ui.models.states import machines
 from ui.widgets.outcomes import Outcome, OutcomeDialog
 
 Shot = Callable[[World], QWidget]

@@ -17,8 +17,8 @@ from tests.ui.machines.windows import open_dialogs, opened, until
 from tests.ui.machines.world import GIB, MIB, NOW, World
 from ui.base.dialogs import ErrorDialog
 from ui.machines.creation import Source
-from ui.machines.names import unique_name
 from ui.machines.new_vm_wizard import NewVmWizard
+from ui.models.names import unique_name
 
 ENTER = Qt.Key.Key_Return
 

@@ -17,7 +17,7 @@ from ui.base import theme
 from ui.base.dialogs import ConsequenceDialog
 from ui.machines.copy_vm import CopyDialog
 from ui.machines.orphans_tab import OrphansTab
-from ui.machines.states import is_template
+from ui.models.states import is_template
 from ui.storage import commands as storage_commands
 from ui.storage.chains_tab import ChainsTab
 from ui.storage.cleaning import CleanDialog, orphaned

@@ -14,9 +14,9 @@ from ui.base.wizard import WizardPage
 from ui.base.workspace import Workspace
 from ui.machines.copy_choice import CopyChoice
 from ui.machines.creation import Bus, NewDisk, Source, Way
-from ui.machines.repositories import RepositoryChoice, disk_repositories
 from ui.models.chain import disks_of
 from ui.widgets.buttons import Segmented, button, icon_button
+from ui.widgets.repositories import RepositoryChoice, disk_repositories
 
 GIB: Final = 1024**3
 _USUAL_GIB: Final = 20.0

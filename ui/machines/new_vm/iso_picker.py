@@ -12,9 +12,9 @@ from ui.base import icons
 from ui.base.sizes_and_dates import size
 from ui.base.workspace import Workspace
 from ui.machines.facts import iso_folder
-from ui.machines.repositories import iso_repositories
 from ui.widgets.buttons import button
 from ui.widgets.labels import ElidedLabel
+from ui.widgets.repositories import iso_repositories
 from ui.widgets.views import TableView
 
 _REF = Qt.ItemDataRole.UserRole

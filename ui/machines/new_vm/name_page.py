@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ui.base.workspace import Workspace
-from ui.machines.names import unique_name, vm_names
+from ui.models.names import unique_name, vm_names
 from ui.widgets import name_page
 
 

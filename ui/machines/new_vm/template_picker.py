@@ -13,9 +13,9 @@ from app.client import Delta, ObjectCache
 from ui.base.dialogs import GAP
 from ui.base.sizes_and_dates import age, exact, size
 from ui.base.workspace import Workspace
-from ui.machines.states import is_own_template, state_icon
 from ui.models.chain import disks_of
 from ui.models.kept_places import KeptPlaces
+from ui.models.states import is_own_template, state_icon
 from ui.models.table_model import Column, TableModel
 from ui.widgets.search_field import SearchField
 from ui.widgets.views import TableView

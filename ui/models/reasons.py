@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from app.api import VM, VMOperation, VMPowerState
-from ui.machines.states import STATE_WORDS, doing
+from ui.models.states import STATE_WORDS, doing
 
 _STATES: Final[Mapping[VMOperation, frozenset[VMPowerState]]] = {
     VMOperation.start: frozenset({VMPowerState.Halted}),

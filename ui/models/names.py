@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from app.api import VM
 from app.client import ObjectCache
-from ui.machines.states import is_machine, is_own_template
+from ui.models.states import is_machine, is_own_template
 
 
 def vm_names(cache: ObjectCache) -> set[str]:

@@ -5,15 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from PySide6.QtCore import QRect, Qt, Signal
-from PySide6.QtGui import QCloseEvent, QGuiApplication
+from PySide6.QtCore import QPoint, QRect, Qt, Signal
+from PySide6.QtGui import (
+    QCloseEvent,
+    QDragEnterEvent,
+    QDragLeaveEvent,
+    QDragMoveEvent,
+    QDropEvent,
+    QGuiApplication,
+)
 from PySide6.QtWidgets import QMainWindow, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
+from app.api import SR
 from ui.base.commands import Command
 from ui.base.dialogs import ConsequenceDialog, ask
 from ui.base.history import Entry
 from ui.base.sizes_and_dates import count
 from ui.base.workspace import Workspace
+from ui.exchange import commands as exchange_commands
+from ui.exchange.dropping import DropOverlay, dropped
 from ui.machines import commands as machine_commands
 from ui.machines.console_tab import ConsoleTab
 from ui.machines.general_tab import GeneralTab
@@ -80,6 +90,7 @@ def register_commands(workspace: Workspace) -> None:
         snapshot_commands,
         schedule_commands,
         storage_commands,
+        exchange_commands,
         notification_commands,
         window_commands,
     ):
@@ -116,6 +127,8 @@ class MainWindow(QMainWindow):
         self.tool_bar = ToolBar(workspace.commands, self)
         self.status = StatusBar(workspace, self._news)
         self._lay_out()
+        self.drop_overlay = DropOverlay(self)
+        self.setAcceptDrops(True)
         self._connect()
         self._restore()
         self._follow_selection()
@@ -224,6 +237,43 @@ class MainWindow(QMainWindow):
     def _setting_changed(self, key: str) -> None:
         if key == window_commands.TOOL_BAR:
             self.tool_bar.setVisible(self.workspace.settings.get(key, True))
+
+    # ---- files that are dropped -------------------------------------------------------------------------------
+
+    def import_file(self, path: str, storage: str = "") -> None:
+        """Open the import wizard on a file; its disks go to this storage, the chosen one, or the default."""
+        chosen = (("SR", storage),) if storage else self.pane.tree.selection()
+        selection = tuple(key for key in chosen if key[0] == "SR")[:1]
+        self.workspace.commands.run("pool.import", (("file", path), *selection))
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        if dropped(event) and self.workspace.commands.state("pool.import", ()).enabled:
+            event.acceptProposedAction()
+            self._hover(event)
+
+    def dragMoveEvent(self, event: QDragMoveEvent) -> None:
+        self._hover(event)
+
+    def dragLeaveEvent(self, _event: QDragLeaveEvent) -> None:
+        self.drop_overlay.hide()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        self.drop_overlay.hide()
+        if path := dropped(event):
+            event.acceptProposedAction()
+            self._come_forward()
+            self.import_file(path, self._storage_at(event.position().toPoint()))
+
+    def _hover(self, event: QDropEvent) -> None:
+        record = self.workspace.cache.get(SR, self._storage_at(event.position().toPoint()))
+        self.drop_overlay.rise(dropped(event), record.name_label if record is not None else "")
+
+    def _storage_at(self, place: QPoint) -> str:
+        """The storage for disks whose row in the tree is there, "" for none."""
+        tree = self.pane.tree
+        cls, ref = tree.pool.key(tree.indexAt(tree.viewport().mapFrom(self, place))) or ("", "")
+        record = self.workspace.cache.get(SR, ref) if cls == "SR" and tree.isVisible() else None
+        return ref if record is not None and record.content_type != "iso" else ""
 
     # ---- over restarts ----------------------------------------------------------------------------------------
 

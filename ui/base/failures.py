@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -26,6 +27,11 @@ class _Words:
     why: str
     advice: str = ""
 
+
+_DAMAGED: Final = "The file is damaged: something in it does not match its checksum."
+_AGAIN: Final = "Copy or download it again."
+_BAD_BLOCK: Final = "Invalid_checksum"
+"""What XenServer's general import error says of a block that does not match."""
 
 # {0}, {1}… are the failure's parameters, references turned into names.
 _TABLE: Final[Mapping[str, _Words]] = {
@@ -122,6 +128,21 @@ _TABLE: Final[Mapping[str, _Words]] = {
     "SESSION_INVALID": _Words("The session has ended.", "Connect again."),
     "SESSION_AUTHENTICATION_FAILED": _Words("The user name or password is wrong."),
     "MESSAGE_METHOD_UNKNOWN": _Words("The server does not know {0}."),
+    "IMPORT_ERROR": _Words("The file could not be imported: {0}"),
+    "IMPORT_ERROR_GENERIC": _Words("The file is not a valid export. {0}"),
+    "IMPORT_ERROR_PREMATURE_EOF": _Words("The file ends too early, or is no export.", "Copy or download it again."),
+    "IMPORT_ERROR_SOME_CHECKSUMS_FAILED": _Words(_DAMAGED, _AGAIN),
+    "IMPORT_ERROR_UNEXPECTED_FILE": _Words("The file is no export: it holds “{1}” where “{0}” should be."),
+    "IMPORT_ERROR_FAILED_TO_FIND_OBJECT": _Words("The file names something that it does not hold: {0}."),
+    "IMPORT_ERROR_ATTACHED_DISKS_NOT_FOUND": _Words(
+        "The disks that it needs are not here.", "Export it with its disks."
+    ),
+    "IMPORT_ERROR_CANNOT_HANDLE_CHUNKED": _Words("The server takes no file of unknown length."),
+    "IMPORT_INCOMPATIBLE_VERSION": _Words("A newer program wrote this file, in a way that is not known here."),
+    "VM_TO_IMPORT_IS_NOT_NEWER_VERSION": _Words(
+        "{0} is here already, and not older than the one in the file.", "Import it as a new VM."
+    ),
+    "DUPLICATE_MAC_SEED": _Words("{0} has the same network addresses already.", "Import it as a new VM."),
     "INTERNAL_ERROR": _Words("Something went wrong inside Stillframe: {0}", "The log file has the details."),
 }
 
@@ -144,11 +165,13 @@ def explain(error: Exception, cache: ObjectCache) -> Explanation:
             "It is looked up as soon as the connection is back.",
             str(error),
         )
+    if isinstance(error, OSError):
+        return _of_system(error)
     if not isinstance(error, Failure):
         return Explanation(
             f"Something went wrong inside Stillframe: {error}", "The log file has the details.", repr(error)
         )
-    return _locked(error, cache) or explain_failure(error, lambda value: name_of(cache, value))
+    return _locked(error, cache) or _damaged(error) or explain_failure(error, lambda value: name_of(cache, value))
 
 
 def explain_failure(failure: Failure, name: Callable[[str], str]) -> Explanation:
@@ -164,6 +187,23 @@ def explain_failure(failure: Failure, name: Callable[[str], str]) -> Explanation
     for place in range(8):
         why = why.replace(f"{{{place}}}", params[place] if place < len(params) else "")
     return Explanation(why.strip(), words.advice, details)
+
+
+def _of_system(error: OSError) -> Explanation:
+    """What the operating system refused, about a file of the person's own."""
+    path = f": {error.filename}" if isinstance(error.filename, str) else ""
+    if isinstance(error, FileExistsError):
+        return Explanation(f"There is such a file already{path}.", "Choose another name.", repr(error))
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    advice = "Free some space, or choose another folder." if full else ""
+    return Explanation(f"{error.strerror or error}{path}.", advice, repr(error))
+
+
+def _damaged(failure: Failure) -> Explanation | None:
+    """A block that does not match comes in the general error, and is told as what it is."""
+    if failure.code != "IMPORT_ERROR" or not any(_BAD_BLOCK in param for param in failure.params):
+        return None
+    return Explanation(_DAMAGED, _AGAIN, "\n".join(failure.description()))
 
 
 def _locked(failure: Failure, cache: ObjectCache) -> Explanation | None:

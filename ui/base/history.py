@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
@@ -16,7 +17,10 @@ KEPT = 1000
 
 @dataclass
 class Entry:
-    """One operation. Changed in place by `History`; listen to `History.changed`."""
+    """One operation. Changed in place by `History`; listen to `History.changed`.
+
+    `stop` ends what this program does itself, where the engine's task is not all of it. `file` is what it wrote.
+    """
 
     title: str
     task: str = ""
@@ -24,9 +28,12 @@ class Entry:
     state: State = "running"
     progress: float = 0.0
     words: str = ""
+    seconds_left: float | None = None
     cancellable: bool = False
     cancel_asked: bool = False
     error: Exception | None = None
+    stop: Callable[[], object] | None = None
+    file: str = ""
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     finished: datetime | None = None
 
@@ -64,7 +71,9 @@ class History(QObject):
         entry.state = "done" if error is None else "cancelled" if cancelled else "failed"
         entry.error = None if cancelled else error
         entry.progress = 1.0
+        entry.seconds_left = None
         entry.cancellable = False
+        entry.stop = None
         entry.words = ""
         entry.finished = datetime.now(UTC)
         self.changed.emit(entry)

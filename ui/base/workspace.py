@@ -82,9 +82,13 @@ class Workspace(QObject):
 
     async def cancel(self, entry: Entry) -> None:
         """Ask a running operation to stop."""
-        if entry.task and entry.state == "running":
-            entry.cancel_asked = True
-            self.history.changed.emit(entry)
+        if entry.state != "running" or not (entry.task or entry.stop):
+            return
+        entry.cancel_asked = True
+        self.history.changed.emit(entry)
+        if entry.stop is not None:
+            entry.stop()
+        else:
             await self.session.task.cancel(Ref(entry.task))
 
     async def show_error(self, error: Exception, doing: str) -> None:

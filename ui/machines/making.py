@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Awaitable
 from typing import Final
@@ -15,6 +14,7 @@ from ui.base.failures import explain
 from ui.base.history import Entry
 from ui.base.workspace import Workspace
 from ui.machines.creation import CreationError, NewVM, create
+from ui.models.arrival import arrived
 from ui.widgets.notice import toast
 
 #: so soon nobody has begun anything else: the new VM may be shown without being asked for
@@ -72,7 +72,7 @@ async def make(workspace: Workspace, plan: NewVM) -> None:
     entry.subject = ("VM", vm)
     workspace.history.end(entry)
     soon = time.monotonic() - began < _SOON_SECONDS
-    if soon and await _known(workspace, vm):
+    if soon and await arrived(workspace.cache, VM, vm):
         workspace.show("VM", vm, "console" if plan.start else "")
     elif workspace.window is not None:
         toast(workspace.window, f"“{plan.name}” is made.", act="Show", on_act=lambda: workspace.show("VM", vm))
@@ -86,26 +86,6 @@ async def _start(workspace: Workspace, vm: Ref[VM], name: str) -> None:
         await workspace.run_task(f"Starting {name}", workspace.session.start(VMCalls.start, vm), subject=("VM", vm))
     except (Failure, ConnectionLost) as error:
         await workspace.show_error(error, "Start")
-
-
-async def _known(workspace: Workspace, vm: Ref[VM]) -> bool:
-    """Wait until the feed has told of the VM; false if it takes too long."""
-    known = asyncio.Event()
-
-    def look(_delta: object = None) -> None:
-        if workspace.cache.get(VM, vm) is not None:
-            known.set()
-
-    stop = workspace.cache.listen(look)
-    look()
-    try:
-        async with asyncio.timeout(_SOON_SECONDS):
-            await known.wait()
-    except TimeoutError:
-        return False
-    finally:
-        stop()
-    return True
 
 
 async def _tell(workspace: Workspace, plan: NewVM, error: CreationError) -> None:

@@ -23,7 +23,9 @@ _STATES: Final[Mapping[VMOperation, frozenset[VMPowerState]]] = {
     VMOperation.clone: frozenset({VMPowerState.Halted}),
     VMOperation.copy: frozenset({VMPowerState.Halted}),
     VMOperation.make_into_template: frozenset({VMPowerState.Halted}),
+    VMOperation.export: frozenset({VMPowerState.Halted, VMPowerState.Suspended}),
 }
+_EXPORT_ELSE: Final = "export a snapshot of it, or shut it down first"
 _COPY_ELSE: Final = "shut it down first, or make a VM from a snapshot of it"
 _INSTEAD: Final[Mapping[tuple[VMOperation, VMPowerState], str]] = {
     (VMOperation.start, VMPowerState.Running): "It is running already.",
@@ -43,6 +45,8 @@ _INSTEAD: Final[Mapping[tuple[VMOperation, VMPowerState], str]] = {
     (VMOperation.copy, VMPowerState.Running): f"It is running: {_COPY_ELSE}.",
     (VMOperation.copy, VMPowerState.Paused): f"It is paused: {_COPY_ELSE}.",
     (VMOperation.copy, VMPowerState.Suspended): f"It is suspended: {_COPY_ELSE}.",
+    (VMOperation.export, VMPowerState.Running): f"It is running: {_EXPORT_ELSE}.",
+    (VMOperation.export, VMPowerState.Paused): f"It is paused: {_EXPORT_ELSE}.",
     (VMOperation.make_into_template, VMPowerState.Running): "It is running: shut it down first.",
     (VMOperation.make_into_template, VMPowerState.Paused): "It is paused: shut it down first.",
     (VMOperation.make_into_template, VMPowerState.Suspended): "It is suspended: resume it and shut it down first.",

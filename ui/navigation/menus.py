@@ -11,7 +11,7 @@ from ui.base.commands import Registry
 from ui.navigation.pool_tree import existing
 
 MENU_BAR: Final[Mapping[str, tuple[str, ...]]] = {
-    "&File": ("file.import", "file.export", "-", "file.exit"),
+    "&File": ("pool.import", "-", "file.exit"),
     "&View": (
         "view.infrastructure",
         "view.notifications",
@@ -44,6 +44,7 @@ MENU_BAR: Final[Mapping[str, tuple[str, ...]]] = {
         "vm.chain_health",
         "-",
         "vm.copy",
+        "vm.export",
         "vm.convert_to_template",
         "-",
         "vm.copy_uuid",
@@ -51,12 +52,23 @@ MENU_BAR: Final[Mapping[str, tuple[str, ...]]] = {
         "vm.delete",
         "vm.properties",
     ),
-    "&Storage": ("sr.scan", "sr.coalesce", "sr.clean", "-", "vdi.destroy", "-", "vbd.insert", "vbd.eject"),
+    "&Storage": (
+        "sr.scan",
+        "sr.coalesce",
+        "sr.clean",
+        "-",
+        "vdi.export",
+        "vdi.destroy",
+        "-",
+        "vbd.insert",
+        "vbd.eject",
+    ),
     "&Templates": (
         "template.new_vm",
         "template.quick_create",
         "-",
         "template.copy",
+        "template.export",
         "template.convert_to_vm",
         "-",
         "template.delete",
@@ -67,8 +79,8 @@ _PREFIXES: Final = {"&Pool": "pool.", "&Server": "host.", "V&M": "vm.", "&Storag
 _NEED_ENGINE: Final = tuple(_PREFIXES)
 
 CONTEXT: Final[Mapping[str, tuple[str, ...]]] = {
-    "pool": ("vm.new", "-", "pool.schedules", "-", "tree.rename", "pool.properties"),
-    "host": ("vm.new", "-", "tree.rename", "host.properties"),
+    "pool": ("vm.new", "pool.import", "-", "pool.schedules", "-", "tree.rename", "pool.properties"),
+    "host": ("vm.new", "pool.import", "-", "tree.rename", "host.properties"),
     "VM": (
         "vm.start",
         "vm.shutdown",
@@ -86,6 +98,7 @@ CONTEXT: Final[Mapping[str, tuple[str, ...]]] = {
         "vm.chain_health",
         "-",
         "vm.copy",
+        "vm.export",
         "vm.convert_to_template",
         "-",
         "tree.rename",
@@ -98,6 +111,7 @@ CONTEXT: Final[Mapping[str, tuple[str, ...]]] = {
         "template.quick_create",
         "-",
         "template.copy",
+        "template.export",
         "template.convert_to_vm",
         "-",
         "tree.rename",
@@ -105,7 +119,7 @@ CONTEXT: Final[Mapping[str, tuple[str, ...]]] = {
         "-",
         "vm.properties",
     ),
-    "SR": ("sr.scan", "sr.coalesce", "sr.clean", "-", "tree.rename", "sr.properties"),
+    "SR": ("pool.import", "-", "sr.scan", "sr.coalesce", "sr.clean", "-", "tree.rename", "sr.properties"),
 }
 
 

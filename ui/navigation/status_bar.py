@@ -157,7 +157,9 @@ def progress_words(entry: Entry, now: datetime | None = None) -> str:
     """An operation in one line: what, why it waits or what it does now, and how long it still takes or has taken."""
     passed = ((now or datetime.now(UTC)) - entry.started).total_seconds()
     parts = [entry.title, "cancelling" if entry.cancel_asked else entry.words.splitlines()[0] if entry.words else ""]
-    if passed >= _SETTLED and 0.05 <= entry.progress < 1:
+    if entry.seconds_left is not None:
+        parts.append(f"{duration(max(1, round(entry.seconds_left)))} left")
+    elif passed >= _SETTLED and 0.05 <= entry.progress < 1:
         left = passed * (1 - entry.progress) / entry.progress
         parts.append(f"{duration(max(1, round(left)))} left")
     elif passed >= 1:

@@ -77,6 +77,7 @@ class Operation:
     object_name: str = ""
     subject: tuple[str, str] = ("", "")
     task: str = ""
+    file: str = ""
     mine: bool = True
     by_engine: bool = False
     cancellable: bool = False
@@ -103,7 +104,7 @@ class Operation:
 
     def as_text(self) -> str:
         """All of it, to be copied."""
-        said = [f"{self.title}: {STATES[self.state][1].lower()}", self.object_name, self.words]
+        said = [f"{self.title}: {STATES[self.state][1].lower()}", self.object_name, self.words, self.file]
         if self.error is not None:
             said += [self.error.why, self.error.advice, self.error.details]
         return "\n".join(filter(None, said))
@@ -121,6 +122,7 @@ def own(cache: ObjectCache, entry: Entry) -> Operation:
         object_name=_name(cache, entry.subject),
         subject=entry.subject,
         task=entry.task,
+        file=entry.file,
         cancellable=entry.cancellable,
         cancel_asked=entry.cancel_asked,
         error=None if entry.error is None else explain(entry.error, cache),

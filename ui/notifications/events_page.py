@@ -15,6 +15,7 @@ from app.api import Ref, Task
 from app.client import Delta
 from ui.base import fonts
 from ui.base.dialogs import GAP, label
+from ui.base.files import show_in_folder
 from ui.base.history import Entry
 from ui.base.sizes_and_dates import age, count, date_and_time, exact
 from ui.base.workspace import Workspace
@@ -94,6 +95,7 @@ class EventsPage(ListPage):
         self.code = label("", "secondary")
         self.copy = button("Copy details", "copy")
         self.go_to = button("Show object", "forward")
+        self.folder = button("Show in folder", "folder")
         self._lay_out_details()
         self._connect()
         self.refresh()
@@ -157,6 +159,7 @@ class EventsPage(ListPage):
         row.setSpacing(GAP)
         row.addWidget(self.copy)
         row.addWidget(self.go_to)
+        row.addWidget(self.folder)
         row.addStretch()
         for part in (self.progress, self.why, self.advice, self.code, self.facts):
             content.addWidget(part)
@@ -170,6 +173,7 @@ class EventsPage(ListPage):
         self.table.opened.connect(self.show_object)
         self.table.doubleClicked.connect(lambda _index: self.show_object())
         self.go_to.clicked.connect(self.show_object)
+        self.folder.clicked.connect(self.show_file)
         self.copy.clicked.connect(self._copy)
         self.progress.cancelled.connect(self.cancel_chosen)
         self._tick = QTimer(self)
@@ -207,6 +211,12 @@ class EventsPage(ListPage):
         chosen = self.chosen()
         if len(chosen) == 1 and self.model.items[chosen[0]].subject[1]:
             self.workspace.show(*self.model.items[chosen[0]].subject)
+
+    def show_file(self) -> None:
+        """Show the file that the chosen operation wrote, where it lies."""
+        chosen = self.chosen()
+        if len(chosen) == 1 and self.model.items[chosen[0]].file:
+            show_in_folder(self.model.items[chosen[0]].file)
 
     def _dismiss(self, keys: list[str]) -> None:
         over = [key for key in keys if self.model.items[key].state != "running"]
@@ -263,8 +273,10 @@ class EventsPage(ListPage):
                 ("Finished", finished),
                 ("Took", row.took(datetime.now(UTC))),
                 ("Asked by", row.asked_by),
+                ("File", row.file, row.file),
             ]
         )
+        self.folder.setVisible(bool(row.file))
         self.go_to.setVisible(bool(row.object_name))
 
     # ---- following --------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from ui.base import fonts
 from ui.base.dialogs import GAP, GROUP, label, separator
 from ui.base.sizes_and_dates import count
 from ui.base.workspace import Workspace
+from ui.navigation.pool_tree import existing
 from ui.snapshots import words
 from ui.snapshots.chosen import Chosen
 from ui.snapshots.consequences import of_revert
@@ -31,8 +32,8 @@ from ui.widgets.thumbnail import Thumbnail
 WIDTH = 320
 #: what stands behind More, for the snapshots that are chosen
 MORE: Final = (
-    "snapshot.new_vm", "snapshot.new_template", "-", "snapshot.rename", "snapshot.lock", "snapshot.unlock", "-",
-    "snapshot.drop_memory",
+    "snapshot.new_vm", "snapshot.new_template", "snapshot.export", "-", "snapshot.rename", "snapshot.lock",
+    "snapshot.unlock", "-", "snapshot.drop_memory",
 )  # fmt: skip
 
 
@@ -127,8 +128,8 @@ class DetailsPane(Card):
             shown = "Delete" if command == "snapshot.delete" else ""
             buttons.addWidget(ActionButton(self._workspace.commands.action(command), words=shown))
         buttons.addStretch()
-        self.more = icon_button("more", "More")
-        self.more.setMenu(self._workspace.commands.menu(MORE, parent=self))
+        self.more, commands = icon_button("more", "More"), self._workspace.commands
+        self.more.setMenu(commands.menu(existing(MORE, commands.ids()), parent=self))
         self.more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.more.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.more.setProperty("bare", True)

@@ -14,6 +14,7 @@ from ui.base import theme
 from ui.base.dialogs import GROUP
 from ui.base.sizes_and_dates import count
 from ui.base.workspace import Workspace
+from ui.navigation.pool_tree import existing
 from ui.snapshots import words
 from ui.snapshots.chosen import Chosen
 from ui.snapshots.commands import SCOPE
@@ -33,7 +34,8 @@ from ui.widgets.notice import Notice
 
 _MINUTE_MS: Final = 60_000
 MENU_OF_ONE: Final = (
-    "snapshot.revert", "snapshot.group", "-", "snapshot.new_vm", "snapshot.new_template", "-", "snapshot.rename",
+    "snapshot.revert", "snapshot.group", "-", "snapshot.new_vm", "snapshot.new_template",
+    "snapshot.export", "-", "snapshot.rename",
     "snapshot.lock", "snapshot.unlock", "-", "snapshot.drop_memory", "snapshot.delete",
 )  # fmt: skip
 MENU_OF_MANY: Final = ("snapshot.lock", "snapshot.unlock", "-", "snapshot.delete")
@@ -294,7 +296,8 @@ class SnapshotsTab(QWidget):
         many = len(self.chosen.refs)
         ids = MENU_OF_ONE if many == 1 else MENU_OF_MANY
         selection = tuple(("VM", ref) for ref in self.chosen.refs)
-        menu = self._workspace.commands.menu(ids if many else (), selection, self)
+        there = existing(ids, self._workspace.commands.ids()) if many else ()
+        menu = self._workspace.commands.menu(there, selection, self)
         if not many:
             menu.addAction(self.toolbar.take)
         menu.addSeparator()

@@ -16,6 +16,8 @@ from ui.widgets.search_field import SearchField
 GRAPH, LIST = "graph", "list"
 #: what stands behind New
 NEW: Final = ("snapshot.new_vm", "snapshot.new_template")
+#: what stands beside it, with the words of the row
+ACTS: Final = (("snapshot.export", "Export…"), ("snapshot.delete", "Delete"))
 #: a little less than between other controls, so that the row fits the smallest window
 _GAP = 6
 
@@ -54,9 +56,11 @@ class Toolbar(QWidget):
 
     def __init__(self, commands: Registry, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        #: as narrow as it may be with all its words, and with fewer; 0 until that is known
-        self._full = self._least = 0
+        #: how narrow it may be with all its words, with fewer, and with the fewest; empty until that is known
+        self._widths: tuple[int, ...] = ()
+        #: what does without words first, and what only after that
         self._shrinking: tuple[MenuButton | ActionButton, ...] = ()
+        self._last: ActionButton | None = None
         self.take = TakeAction(commands, self)
         self.switch = Segmented(((GRAPH, "Graph"), (LIST, "List")), "View")
         self.scheduled = QAction("Scheduled Snapshots", self)
@@ -89,10 +93,11 @@ class Toolbar(QWidget):
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(_GAP)
         row.addWidget(ActionButton(self.take, "primary"))
-        row.addWidget(ActionButton(commands.action("snapshot.revert")))
+        self._last = ActionButton(commands.action("snapshot.revert"))
+        row.addWidget(self._last)
         self._shrinking = (
             MenuButton("New", commands.menu(NEW, parent=self), "plus"),
-            ActionButton(commands.action("snapshot.delete"), words="Delete"),
+            *(ActionButton(commands.action(act), words=words) for act, words in ACTS if act in commands.ids()),
         )
         for button in self._shrinking:
             row.addWidget(button)
@@ -106,29 +111,36 @@ class Toolbar(QWidget):
         row.addWidget(self.details)
         self._shrinking = (*self._shrinking, view)
 
-    def _set_compact(self, compact: bool) -> None:
+    def _shrink(self, steps: int) -> None:
+        """Where there is no room for all the words, the clearest pictures do without; where there is less, one more."""
         for button in self._shrinking:
-            button.set_compact(compact)
+            button.set_compact(steps > 0)
+        if self._last is not None:
+            self._last.set_compact(steps > 1)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Where there is no room for all the words, the clearest pictures do without."""
         super().resizeEvent(event)
         self._measure()
-        self._set_compact(event.size().width() < self._full)
+        self._shrink(self._steps(event.size().width()))
 
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
         if event.type() in (QEvent.Type.StyleChange, QEvent.Type.FontChange):
-            self._full = 0
+            self._widths = ()
 
     def minimumSizeHint(self) -> QSize:
         self._measure()
-        return QSize(self._least, super().minimumSizeHint().height())
+        return QSize(self._widths[-1], super().minimumSizeHint().height())
+
+    def _steps(self, width: int) -> int:
+        return sum(width < needed for needed in self._widths[:-1])
 
     def _measure(self) -> None:
         """How wide it is at least, with all its words and without some; once, and again in another style."""
-        if self._full == 0:
-            for compact in (False, True):
-                self._set_compact(compact)
-                self._full, self._least = self._least, super().minimumSizeHint().width()
-            self._set_compact(self.width() < self._full)
+        if not self._widths:
+            found = []
+            for steps in range(3):
+                self._shrink(steps)
+                found.append(super().minimumSizeHint().width())
+            self._widths = tuple(found)
+            self._shrink(self._steps(self.width()))

@@ -16,7 +16,7 @@ from ui.base.sizes_and_dates import age, count, exact, size
 from ui.base.workspace import Workspace
 from ui.models.kept_places import KeptPlaces
 from ui.models.table_model import Column, TableModel
-from ui.storage.cleaning import DISKS
+from ui.storage.chosen_disks import ChosenDisks, disk_menu, export_button
 from ui.storage.disks import KINDS, Volume, size_or_dash, touched_volumes, volumes
 from ui.widgets.buttons import ActionButton, Segmented
 from ui.widgets.cards import Card
@@ -78,6 +78,8 @@ class SRStorageTab(QWidget):
         self.scan = ActionButton(workspace.commands.action("sr.scan"), words="Rescan")
         self.clean = ActionButton(workspace.commands.action("sr.clean"))
         self.delete = ActionButton(workspace.commands.action("vdi.destroy"), words="Delete…")
+        self.export = export_button(workspace)
+        self._tell = ChosenDisks(workspace)
         self.model: TableModel[Volume] = TableModel(columns())
         self.table = TableView("Disks of the storage", "There is nothing in this storage yet.")
         self.table.setModel(self.model)
@@ -118,8 +120,9 @@ class SRStorageTab(QWidget):
         acts, bar = QHBoxLayout(), QHBoxLayout()
         for row in (acts, bar):
             row.setSpacing(GAP)
-        for act in (self.clean, self.delete, self.scan):
-            acts.addWidget(act)
+        for act in (self.clean, self.export, self.delete, self.scan):
+            if act is not None:
+                acts.addWidget(act)
         acts.addStretch()
         bar.addWidget(self.kinds)
         bar.addStretch()
@@ -180,8 +183,9 @@ class SRStorageTab(QWidget):
         iso = record.content_type == "iso"
         self._space.setVisible(not iso)
         self.kinds.setVisible(not iso)
-        for shown in (self.delete, self.clean):
-            shown.setVisible(not iso)
+        for shown in (self.delete, self.clean, self.export):
+            if shown is not None:
+                shown.setVisible(not iso)
         for column in _NOT_OF_ISOS:
             self.table.setColumnHidden(column, iso)
         known = record.physical_size > 0 and record.physical_utilisation >= 0
@@ -220,7 +224,7 @@ class SRStorageTab(QWidget):
 
     def _choose(self) -> None:
         """Commands on disks act on what is chosen in the table that is looked at."""
-        self._workspace.commands.update(self.chosen() if self.isVisible() else (), DISKS)
+        self._tell.choose(self.chosen() if self.isVisible() else ())
 
     def hideEvent(self, event: QHideEvent) -> None:
         super().hideEvent(event)
@@ -228,7 +232,7 @@ class SRStorageTab(QWidget):
 
     def _open_menu(self, place: QPoint) -> None:
         if self.chosen():
-            menu = self._workspace.commands.menu(("vdi.destroy",), self.chosen(), self)
+            menu = self._workspace.commands.menu(disk_menu(self._workspace), self.chosen(), self)
             menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
             menu.popup(self.table.viewport().mapToGlobal(place))
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from functools import partial
 from typing import Final
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QHeaderView, QMenu, QPushButton, QVBoxLayout, QWidget
 
+from app.api import VBD
 from app.client import Delta
+from ui.base.commands import Selection
 from ui.base.dialogs import GAP, GROUP, IconLabel, label
 from ui.base.sizes_and_dates import count, size
 from ui.base.text import no_mnemonic, tooltip
@@ -17,6 +19,7 @@ from ui.base.workspace import Workspace
 from ui.models.kept_places import KeptPlaces
 from ui.models.looking import Looking
 from ui.models.table_model import Column, TableModel
+from ui.storage.chosen_disks import ChosenDisks, disk_menu, export_button
 from ui.storage.commands import SCOPE
 from ui.storage.disks import Device, devices, isos, size_or_dash
 from ui.widgets.buttons import MenuButton, button
@@ -73,6 +76,8 @@ class StorageTab(QWidget):
         self.model: TableModel[Device] = TableModel(columns())
         self.table = TableView("Disks", "This VM has no disks.")
         self.table.setModel(self.model)
+        self._tell = ChosenDisks(workspace)
+        self.export = export_button(workspace)
         KeptPlaces(self.table, self.model.key, self.model.index_of)
         self._set_up_table()
         card = Card(margin=4)
@@ -82,7 +87,11 @@ class StorageTab(QWidget):
         rows.setSpacing(12)
         rows.addWidget(self.drives)
         rows.addWidget(card, 1)
-        rows.addWidget(self.summary)
+        rows.addLayout(self._foot())
+        self.table.selectionModel().selectionChanged.connect(lambda *_: self._choose_disks())
+        self.model.modelReset.connect(self._choose_disks)
+        self.table.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        self.table.customContextMenuRequested.connect(self._open_menu)
         workspace.changed.connect(self._follow)
 
     def show_object(self, _cls: str, ref: str) -> None:
@@ -138,10 +147,35 @@ class StorageTab(QWidget):
         self.summary.setText(words if disks else "")
         self._choose_drive()
 
+    def _foot(self) -> QHBoxLayout:
+        row = QHBoxLayout()
+        row.setSpacing(GAP)
+        row.addWidget(self.summary, 1)
+        if self.export is not None:
+            row.addWidget(self.export)
+        return row
+
+    def chosen(self) -> Selection:
+        """The disks of the chosen devices."""
+        rows = (self.model.key(row) for row in self.table.selectionModel().selectedRows())
+        held = (self._workspace.cache.get(VBD, key) for key in rows if key is not None)
+        return tuple(("VDI", vbd.VDI) for vbd in held if vbd is not None)
+
+    def _choose_disks(self) -> None:
+        self._tell.choose(self.chosen() if self.isVisible() else ())
+
+    def _open_menu(self, place: QPoint) -> None:
+        ids = disk_menu(self._workspace)
+        if self.chosen() and ids:
+            menu = self._workspace.commands.menu(ids, self.chosen(), self)
+            menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+            menu.popup(self.table.viewport().mapToGlobal(place))
+
     def _choose_drive(self) -> None:
         """The commands of the menu act on the first drive of the VM that is looked at."""
         drives = list(self._drives) if self.isVisible() else []
         self._workspace.commands.update((("VBD", drives[0]),) if drives else (), SCOPE)
+        self._choose_disks()
 
     def hideEvent(self, event: QHideEvent) -> None:
         super().hideEvent(event)

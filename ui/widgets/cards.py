@@ -55,6 +55,12 @@ class ChoiceCard(QAbstractButton):
         self.setAttribute(Qt.WidgetAttribute.WA_Hover)
         self._describe()
 
+    def set_words(self, title: str, description: str) -> None:
+        """What it is called and means now."""
+        self._title = title
+        self.setText(title)
+        self.set_description(description)
+
     def set_description(self, description: str) -> None:
         """What choosing it means now."""
         self._description = description

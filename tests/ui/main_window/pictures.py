@@ -17,12 +17,14 @@ from PySide6.QtWidgets import QApplication, QWidget
 
 from app.api import VM, Failure, Task
 from app.api.enums import VMOperation
+from app.client.exchange import ExportResult
 from tests.support.fake_session import FakeEngine
 from tests.ui.main_window import pools
 from ui.base import theme
 from ui.base.settings import Settings
 from ui.base.theme import Theme
 from ui.base.workspace import Workspace
+from ui.exchange.exporting import say_done
 from ui.machines.orphans import recreate_dialog
 from ui.machines.orphans_tab import OrphansTab
 from ui.main_window import MainWindow, leave_dialog
@@ -134,6 +136,26 @@ def insert(window: MainWindow) -> QWidget:
     return shown(InsertDialog(window.workspace.cache, window))
 
 
+def drop(window: MainWindow) -> None:
+    window.show_object("VM", pools.DB, "general")
+    window.drop_overlay.rise("/srv/exports/billing-db before the upgrade.xva", "Local storage")
+
+
+def exported(window: MainWindow) -> None:
+    """An export that is over, and one under way."""
+    history = window.workspace.history
+    over = history.begin("Exporting Before upgrade 16", ("VM", pools.DB))
+    history.end(over)
+    over.file = "/srv/exports/billing-db Before upgrade 16.xva"
+    entry = history.begin("Exporting web-01", ("VM", pools.WEB))
+    entry.progress, entry.words, entry.cancellable = 0.34, "writing 3 GiB of 12 GiB · 120 MiB/s", True
+    history.changed.emit(entry)
+    window.pane.choose_page("events")
+    window.events.table.selectRow(1)
+    result = ExportResult(Path(over.file), 5_368_709_120, 44.0, verified=True)
+    say_done(window.workspace, "Before upgrade 16", result)
+
+
 def shown(dialog: QWidget) -> QWidget:
     dialog.show()
     return dialog
@@ -169,6 +191,8 @@ SCENES: dict[str, tuple[Callable[[FakeEngine, Workspace], None], Show]] = {
     "about": (small, about),
     "leave": (small, leave),
     "insert": (small, insert),
+    "drop": (small, drop),
+    "exported": (small, exported),
     "large": (large, lambda w: w.show_object("VM", "OpaqueRef:vm7")),
 }
 

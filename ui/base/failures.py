@@ -127,6 +127,7 @@ _TABLE: Final[Mapping[str, _Words]] = {
     "INTERRUPTED": _Words("The engine was stopped before its turn ended."),
     "SESSION_INVALID": _Words("The session has ended.", "Connect again."),
     "SESSION_AUTHENTICATION_FAILED": _Words("The user name or password is wrong."),
+    "CHANGE_PASSWORD_REJECTED": _Words("The new password was refused. {0}"),
     "MESSAGE_METHOD_UNKNOWN": _Words("The server does not know {0}."),
     "IMPORT_ERROR": _Words("The file could not be imported: {0}"),
     "IMPORT_ERROR_GENERIC": _Words("The file is not a valid export. {0}"),

@@ -37,6 +37,7 @@ class Channel:
         try:
             self.session = str(self._send(LOGIN, [user, password, "2.21", ORIGINATOR]))
         except ServerFailure as failure:
+            self._drop()
             if failure.code == "SESSION_AUTHENTICATION_FAILED":
                 raise AuthenticationFailed from failure
             raise

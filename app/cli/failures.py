@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from app.cli.errors import ServerFailure
+from app.cli.errors import ServerFailure, Unreachable
 from app.cli.inventory import Inventory, Object
 
 _REFERENCE: Final = "OpaqueRef:"
@@ -148,5 +148,5 @@ def reference(text: str, inventory: Inventory, likely: str = "") -> str:
 def _found(cls: str, ref: str, inventory: Inventory) -> Object | None:
     try:
         return inventory.get(cls, ref)
-    except ServerFailure:
+    except (ServerFailure, Unreachable):
         return None

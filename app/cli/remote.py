@@ -17,6 +17,7 @@ from typing import Final, TextIO
 from app.api import ConnectionLost, Failure
 from app.cli.channel import REFUSED, Channel
 from app.cli.errors import AuthenticationFailed, CommandError, ServerFailure, Unreachable
+from app.cli.words import whole
 from app.client.address import Address
 from app.client.trust import CONNECT_SECONDS, KnownServers, Trust
 
@@ -29,9 +30,9 @@ def address_of(server: Mapping[str, str]) -> Address:
     secure = server.get("nossl", "false") != "true"
     try:
         parsed = Address.parse(server["server"])
-        port = int(server["port"]) if "port" in server else parsed.port
     except ValueError as error:
         raise CommandError(str(error)) from error
+    port = whole("port", server["port"]) if "port" in server else parsed.port
     if not secure and "port" not in server and parsed.port == Address("x").port:
         port = 80
     return Address(parsed.host, port, secure)
@@ -89,12 +90,13 @@ def _connected(address: Address, trust: Trust) -> socket.socket:
         connected.settimeout(None)
         return connected
     context, known = asyncio.run(trust.context(address))
-    plain = socket.create_connection((address.host, address.port), CONNECT_SECONDS)
+    connected = socket.create_connection((address.host, address.port), CONNECT_SECONDS)
     try:
-        secured = context.wrap_socket(plain, server_hostname=address.host)
+        # The wrapping takes the socket over.
+        connected = secured = context.wrap_socket(connected, server_hostname=address.host)
         trust.check(address, known, secured.getpeercert(binary_form=True) or b"")
     except BaseException:
-        plain.close()
+        connected.close()
         raise
     secured.settimeout(None)
     return secured

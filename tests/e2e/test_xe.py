@@ -26,8 +26,9 @@ TIME = r"\d{8}T\d\d:\d\d:\d\dZ"
 class Shell:
     """Runs xe for one data folder."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, *far: str) -> None:
         self.data_dir = data_dir
+        self.far = far
 
     def xe(self, *words: str, stdin: str = "") -> Printed:
         out, error = io.StringIO(), io.StringIO()
@@ -50,14 +51,23 @@ class Shell:
 @pytest.fixture(scope="module")
 def shell() -> Iterator[Shell]:
     parent = Path(tempfile.mkdtemp(prefix="sf-"))
+    login = parent / "login"
+    login.write_text("root\nnot a secret\n")
+    words = ["serve", "--data-dir", str(parent / "data"), "--listen", "127.0.0.1:0", "--user", "root"]
     served = subprocess.Popen(
-        [sys.executable, "-m", "app", "serve", "--data-dir", str(parent / "data")],
+        [sys.executable, "-m", "app", *words, "--password-file", "-"],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         cwd=ROOT,
         text=True,
     )
-    assert served.stdout is not None and served.stdout.readline().startswith("Serving")
-    yield Shell(parent / "data")
+    assert served.stdin is not None and served.stdout is not None
+    served.stdin.write("not a secret\n")
+    served.stdin.close()
+    assert served.stdout.readline().startswith("Serving")
+    port = re.search(r":(\d+)", served.stdout.readline())
+    assert port is not None
+    yield Shell(parent / "data", "-s", "127.0.0.1", "-p", port[1], "-pwf", str(login))
     served.send_signal(signal.SIGTERM)
     assert served.wait(60) == 0
     served.stdout.close()
@@ -239,6 +249,43 @@ def test_the_program_itself(shell: Shell, vm: str) -> None:
         words, cwd=ROOT, env={**os.environ, "STILLFRAME_DATA_DIR": str(shell.data_dir)}, capture_output=True, text=True
     )
     assert (found.stdout, found.stderr, found.returncode) == (f"{vm}\n", "", 0)
+
+
+def test_over_the_network_with_a_certificate_that_is_remembered(shell: Shell, vm: str) -> None:
+    assert shell.said(*shell.far, "vm-list", "--minimal") == f"{vm}\n"
+    assert shell.said("vm-list", "--minimal", *shell.far) == f"{vm}\n"
+    known = shell.data_dir / "known_servers.json"
+    assert shell.far[3] in known.read_text() and known.stat().st_mode & 0o077 == 0
+    known.write_text(re.sub(r"[0-9A-F]{2}:", "00:", known.read_text(), count=1))
+    refused = shell.xe(*shell.far, "vm-list")
+    assert refused.status == 1 and refused.stderr.startswith("The server cannot be trusted.")
+    known.unlink()
+
+
+def test_over_the_network_with_progress(shell: Shell, vm: str) -> None:
+    uuid = shell.uuid(*shell.far, "vm-snapshot", f"vm={vm}", "new-name-label=from afar")
+    assert shell.xe(*shell.far, "snapshot-uninstall", f"uuid={uuid}", "--force").status == 0
+    assert "100% | ###" in shell.xe(*shell.far, "vm-pause", f"uuid={vm}", "--progress").stderr
+    shell.said("vm-unpause", f"uuid={vm}")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["-pw", "wrong"], "Authentication failed\nFor usage run: 'xe help'\n"),
+        (["-p", "9"], "Error: Connection refused (calling connect )\n"),
+        (["-s", "nowhere.invalid"], "Unable to contact server. Please check server and port settings.\n"),
+        (["-p", "many"], "Error: Failed to parse parameter 'port': expecting an integer\n"),
+    ],
+)
+def test_a_server_that_cannot_be_reached(shell: Shell, words: list[str], said: str) -> None:
+    file = {"-s": shell.far[1], "-p": shell.far[3], "-u": "root", "-pw": "not a secret", **dict([words])}
+    printed = shell.xe("vm-list", *(word for pair in file.items() for word in pair))
+    assert printed == ("", said, 1)
+
+
+def test_nobody_is_asked_for_a_password_where_nobody_is(shell: Shell) -> None:
+    assert shell.xe("vm-list", *shell.far[:4]).stderr == "Authentication failed\nFor usage run: 'xe help'\n"
 
 
 def test_without_an_engine_it_says_how_to_start_one(tmp_path: Path) -> None:

@@ -12,7 +12,9 @@ from app import __version__
 from app.cli import failures, layout, usage
 from app.cli.channel import Channel, to_engine
 from app.cli.command import Command
+from app.cli.completion import Completer, for_bash
 from app.cli.errors import CommandError, LostInput, MissingParameter, ServerFailure, SomeFailed, Unreachable, UsageError
+from app.cli.inventory import Inventory
 from app.cli.invocation import Invocation
 from app.cli.table import COMMANDS
 from app.cli.words import Words, parse
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 Streams = tuple[TextIO, TextIO, TextIO]
 
+COMPLETE: Final = "--complete"
 INTERRUPTED: Final = 130
 """What a shell gives for a program that Ctrl+C ended."""
 
@@ -51,6 +54,8 @@ def run(
 ) -> int:
     """The same, with all that surrounds it given. :param data_dir: whose engine to ask, unless the words say."""
     error = streams[2]
+    if len(arguments) == 3 and arguments[0] == COMPLETE:
+        return _complete(arguments[1], arguments[2], parse([], environment, home), streams)
     try:
         words = parse(arguments, environment, home)
         if data_dir is not None:
@@ -65,6 +70,24 @@ def run(
     except CommandError as failure:
         print(*failure.lines(), sep="\n", file=error)
     return 1
+
+
+def _complete(shell: str, line: str, words: Words, streams: Streams) -> int:
+    """What may come next, a word on each line."""
+    connected: list[Channel] = []
+
+    def inventory() -> Inventory:
+        if not connected:
+            connected.append(_connected(words, streams))
+        return Inventory(connected[0].call)
+
+    try:
+        found = Completer(COMMANDS, inventory).words(line)
+        print(*(for_bash(line, found) if shell == "bash" else found), sep="\n", file=streams[1])
+    finally:
+        for channel in connected:
+            channel.close()
+    return 0
 
 
 def _found(words: Words) -> Command:

@@ -6,14 +6,19 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from app import __version__, log
 from app.config import ConfigError, load
 
+COMMANDS: Final = ("open", "serve", "tour")
+_WITH_VALUE: Final = ("--data-dir",)
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and answer its exit status."""
-    options = _parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    options = _parser().parse_args(naming_a_file(given))
     if options.command == "tour":
         from ui.tour.program import main as tour
 
@@ -36,11 +41,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
             certificate=options.certificate,
         )
         return serve(config, network)
+    file: Path | None = options.file if options.command == "open" else None
+    if file is not None and not file.is_file():
+        print(f"stillframe: there is no file {file}", file=sys.stderr)
+        return 2
     # Here and not above: commands without a window must not load Qt.
     from app.server.local import LocalServer
     from ui.application import run
 
-    return run(config, lambda engine: LocalServer(engine, config.engine_socket))
+    return run(config, lambda engine: LocalServer(engine, config.engine_socket), file)
+
+
+def naming_a_file(arguments: Sequence[str]) -> Sequence[str]:
+    """`FILE` as `open FILE`: a double click on a file names nothing else."""
+    is_value = False
+    for place, word in enumerate(arguments):
+        if not is_value and not word.startswith("-"):
+            return arguments if word in COMMANDS else [*arguments[:place], "open", *arguments[place:]]
+        is_value = not is_value and word in _WITH_VALUE
+    return arguments
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -57,6 +76,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.set_defaults(data_dir=None, debug=False)
     parser.add_argument("--version", action="version", version=f"stillframe {__version__}")
     commands = parser.add_subparsers(dest="command", title="commands", metavar="COMMAND")
+    opening = commands.add_parser(
+        "open",
+        parents=[common],
+        help="open the window with the import of a file, as does FILE alone",
+        description="Opens the import wizard on an .xva, .ova, .ovf or disk image, in the window there is if one is.",
+    )
+    opening.add_argument("file", type=Path, metavar="FILE", help="what is to be imported")
     serve = commands.add_parser(
         "serve",
         parents=[common],

@@ -18,6 +18,7 @@ import platformdirs
 APP_NAME = "stillframe"
 DATA_DIR_VARIABLE = "STILLFRAME_DATA_DIR"
 ENGINE_SOCKET = "engine.sock"
+WINDOW_SOCKET = "window.sock"
 
 # A socket address holds 108 bytes on Linux and 104 on macOS (unix(7), sys/un.h), the closing zero included. What is
 # left must hold "/<36 characters of a uuid>/<file name of up to 18>".
@@ -107,6 +108,11 @@ class Config:
     def engine_socket(self) -> Path:
         """Where the engine that owns the data folder answers clients."""
         return self.run_dir / ENGINE_SOCKET
+
+    @property
+    def window_socket(self) -> Path:
+        """Where the window over the data folder is told of files to open."""
+        return self.run_dir / WINDOW_SOCKET
 
 
 def default_data_dir() -> Path:

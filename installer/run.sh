@@ -8,9 +8,11 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 usage() {
   cat << 'TEXT'
 Usage: ./installer/run.sh [--data-dir DIR] [COMMAND] [ARGUMENTS]
+       ./installer/run.sh [--data-dir DIR] FILE
 
 Sets up what is missing (system packages, .venv, Python packages), then runs Stillframe with the arguments given.
-Without a command it opens the desktop. Commands that need no screen:
+Without a command it opens the desktop; with a file (.xva, .ova, .ovf, a disk) it opens the import of that file.
+Commands that need no screen:
 
   --version     print the version
   tour DIR      take the tour of the main job and save a picture of each step to DIR
@@ -26,7 +28,8 @@ opens_window() {
       --data-dir) [ $# -lt 2 ] || shift ;;
       --help | -h | --version) return 1 ;;
       -*) ;;
-      *) return 1 ;;
+      serve | tour) return 1 ;;
+      *) return 0 ;;
     esac
     shift
   done

@@ -21,6 +21,7 @@ from app.engine.engine import CannotOpen, DataFolderInUse
 from app.engine.local import EngineThread, LocalTransport, Serve
 from ui.base import loop, theme
 from ui.base.dialogs import ErrorDialog, ask
+from ui.base.handover import Door, hand_over
 from ui.base.icons import icon
 from ui.base.settings import Settings
 from ui.base.workspace import Workspace
@@ -128,17 +129,20 @@ def make_application(settings: Settings | None = None) -> QApplication:
     return app
 
 
-def run(config: Config, serve: Serve | None = None) -> int:
+def run(config: Config, serve: Serve | None = None, file: Path | None = None) -> int:
     """Show the desktop over a data folder until its window is closed; answer the exit status.
 
     :param serve: opens the desktop's own engine to other programs of the same user, such as xe.
+    :param file: to be imported: by the window that is there already, if one is.
     """
+    if file is not None and hand_over(config.window_socket, file.absolute()):
+        return 0
     desktop_settings = Settings(config.settings_file)
     app = make_application(desktop_settings)
-    return loop.run(app, _live(config, serve))
+    return loop.run(app, _live(config, serve, file))
 
 
-async def _live(config: Config, serve: Serve | None) -> int:
+async def _live(config: Config, serve: Serve | None, file: Path | None) -> int:
     desktop = Desktop(config, EngineThread(config, serve=serve))
     try:
         await desktop.open()
@@ -150,7 +154,12 @@ async def _live(config: Config, serve: Serve | None) -> int:
         return 1
     desktop.window.show()
     _leave_mark()
+    door = Door(config.window_socket, desktop.window.open_file)
+    await door.open()
+    if file is not None:
+        desktop.window.open_file(str(file.absolute()))
     await desktop.closed()
+    await door.close()
     await desktop.close()
     return 0
 

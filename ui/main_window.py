@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import PurePath
 from typing import Final
 
 from PySide6.QtCore import QPoint, QRect, Qt, Signal
@@ -49,6 +50,7 @@ from ui.storage.chains_tab import ChainsTab
 from ui.storage.general import SRGeneralTab
 from ui.storage.sr_tab import SRStorageTab
 from ui.storage.tab import StorageTab
+from ui.widgets.notice import toast
 
 TABS: Final[Mapping[str, Sequence[tuple[str, str]]]] = {
     "pool": (("general", "General"), ("timeline", "Timeline")),
@@ -240,10 +242,18 @@ class MainWindow(QMainWindow):
 
     # ---- files that are dropped -------------------------------------------------------------------------------
 
+    def open_file(self, path: str) -> None:
+        """Come to the front with the import wizard on a file, as for a double click on it."""
+        self._come_forward()
+        self.import_file(path)
+
     def import_file(self, path: str, storage: str = "") -> None:
         """Open the import wizard on a file; its disks go to this storage, the chosen one, or the default."""
         chosen = (("SR", storage),) if storage else self.pane.tree.selection()
         selection = tuple(key for key in chosen if key[0] == "SR")[:1]
+        reason = self.workspace.commands.state("pool.import", ()).reason
+        if reason:
+            toast(self, f"“{PurePath(path).name}” cannot be imported now. {reason}", "attention")
         self.workspace.commands.run("pool.import", (("file", path), *selection))
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:

@@ -106,6 +106,10 @@ class Dispatcher:
         """Begin a session of somebody whose right to it the caller has looked at."""
         return self._sessions.login(user, originator)
 
+    def logout(self, session: str) -> None:
+        """End a session."""
+        self._sessions.logout(session)
+
     async def _send(self, message: _Message, params: Sequence[Any], *, in_background: bool) -> Any:
         arguments = _arguments(message.spec, params)
         if message.spec.read_only and not in_background:

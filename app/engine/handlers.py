@@ -50,6 +50,17 @@ class Handlers:
         self._check_session(session)
         return self._handle(path, query).ref
 
+    def fail(self, query: Query, failure: Failure) -> Failure:
+        """Let the task that `query` names fail with what the transport refuses, and answer that."""
+        handle = self._tasks.handle(query.get("task_id", ""))
+
+        async def refuse() -> None:
+            raise failure
+
+        if handle is not None:
+            self._tasks.start(handle, refuse)
+        return failure
+
     async def get(self, session: str, path: str, query: Query) -> Download:
         """Begin a stream; whoever gets it closes it.
 

@@ -63,7 +63,10 @@ async def body_of(request: web.Request) -> AsyncIterator[Chunk]:
     try:
         async for chunk in request.content.iter_any():
             yield chunk
-    except (web.PayloadAccessError, OSError) as error:
+    except (web.PayloadAccessError, web.RequestPayloadError, OSError) as error:
+        # What came just before is still there, and may be the end of an archive.
+        if left := request.content._read_nowait(-1):
+            yield left
         raise ConnectionLost(f"the client has left: {error}") from error
     if request.content.exception() is not None:
         raise ConnectionLost(f"the client has left: {request.content.exception()}")

@@ -15,16 +15,21 @@ from aiohttp import web
 
 from app.engine.engine import Engine
 from app.log import get
+from app.server.console import ConsoleTunnels
 from app.server.desk import Desk
 from app.server.door import Door
+from app.server.front import Doors, Front
 from app.server.pages import page
 from app.server.site import LARGEST_BODY, never_a_traceback, options, rpc
+from app.server.transfers import Transfers
 
 log = get(__name__)
 
 IDLE_SECONDS: Final = 120.0
 """For a connection between two requests, and for the head of a request to arrive in."""
 HANDSHAKE_SECONDS: Final = 15.0
+MOST_CONNECTIONS: Final = 700
+"""Most systems allow a process a thousand files, and guests and disks need some."""
 _SILENT: Final = logging.getLogger(f"{__name__}.quiet")
 """Requests that are none are answered and not worth a line each: whoever sends them would fill the log."""
 _SILENT.addHandler(logging.NullHandler())
@@ -87,6 +92,10 @@ class TcpServer:
         """:param tls: None: plain HTTP; see to it that the address is one of this machine alone."""
         self._engine = engine
         self._desk = Desk(engine, door)
+        self._transfers = Transfers(engine, self._desk)
+        self._consoles = ConsoleTunnels(engine, self._desk)
+        self._doors = Doors(MOST_CONNECTIONS)
+        self._server: asyncio.Server | None = None
         self._wanted = address
         self._tls = tls
         self._idle_seconds = idle_seconds
@@ -113,27 +122,42 @@ class TcpServer:
             handler_cancellation=True,
         )
         await self._runner.setup()
-        site = web.TCPSite(
-            self._runner, self._wanted.host, self._wanted.port, ssl_context=self._tls, reuse_address=True
-        )
         try:
-            await site.start()
+            await self._listen(self._runner)
         except OSError as error:
             await self.close()
             raise AddressError(f"{self._wanted} cannot be listened on: {error.strerror}") from error
-        self.address = Address(self._wanted.host, self._runner.addresses[0][1])
         log.info("answering", address=str(self.address), tls=self._tls is not None)
+
+    async def _listen(self, runner: web.AppRunner) -> None:
+        web_server = runner.server
+        assert web_server is not None
+        self._server = await asyncio.get_running_loop().create_server(
+            lambda: Front(web_server, self._consoles.tunnel, self._idle_seconds, self._doors),
+            self._wanted.host,
+            self._wanted.port,
+            ssl=self._tls,
+            ssl_handshake_timeout=None if self._tls is None else HANDSHAKE_SECONDS,
+            reuse_address=True,
+        )
+        self.address = Address(self._wanted.host, self._server.sockets[0].getsockname()[1])
 
     async def close(self) -> None:
         """Answer no more."""
         runner, self._runner = self._runner, None
+        server, self._server = self._server, None
+        if server is not None:
+            server.close()
         if runner is not None:
             with contextlib.suppress(TimeoutError):
                 await runner.cleanup()
+        await self._doors.close()
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         if request.method == "POST":
             return await rpc(request, self._desk)
         if request.method == "OPTIONS":
             return options()
-        return page(403 if request.method in ("GET", "PUT") else 501)
+        if request.method in ("GET", "PUT"):
+            return await self._transfers.answer(request)
+        return page(501)

@@ -60,7 +60,7 @@ class Wire:
         try:
             writer.write(request)
             await writer.drain()
-            return await read_reply(reader)
+            return await read_reply(reader, with_body=not request.startswith(b"HEAD "))
         finally:
             writer.close()
 
@@ -91,13 +91,15 @@ class Wire:
             opened("close")()
 
 
-async def read_reply(reader: asyncio.StreamReader) -> Reply:
+async def read_reply(reader: asyncio.StreamReader, *, with_body: bool = True) -> Reply:
     """The next answer on a connection."""
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
     pairs = (line.partition(":") for line in head[1:] if line)
     headers = {name.lower(): value.strip() for name, _, value in pairs}
     length = headers.get("content-length")
-    body = await reader.read() if length is None else await reader.readexactly(int(length))
+    body = b""
+    if with_body:
+        body = await reader.read() if length is None else await reader.readexactly(int(length))
     return Reply(int(head[0].split()[1]), headers, body)
 
 

@@ -1,0 +1,125 @@
+"""Consoles for other machines: CONNECT /console, after whose head the connection carries RFB, or the serial line."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from http.cookies import CookieError, SimpleCookie
+from typing import Final
+from urllib.parse import parse_qsl, urlsplit
+
+from app.api import VM, Console, Failure
+from app.api.enums import ConsoleProtocol
+from app.api.failure import handle_invalid
+from app.engine.engine import Engine
+from app.log import get
+from app.server.desk import Desk
+from app.server.visitors import Stranger, visit
+
+log = get(__name__)
+
+PIECE: Final = 64 << 10
+_OK: Final = b"HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nCache-Control: no-cache, no-store\r\n\r\n"
+
+
+class ConsoleTunnels:
+    """Connects clients with the consoles of guests."""
+
+    def __init__(self, engine: Engine, desk: Desk) -> None:
+        self._engine = engine
+        self._desk = desk
+
+    async def tunnel(self, head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one CONNECT until either side ends it."""
+        try:
+            await self._tunnel(head, reader, writer)
+        except OSError:
+            pass
+        except Exception:
+            log.exception("a bug of ours", method="CONNECT")
+        finally:
+            writer.transport.abort()
+
+    async def _tunnel(self, head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        path, query, headers = _parsed(head)
+        session = query.get("session_id", "") or _cookie(headers.get("cookie", ""))
+        address = str((writer.get_extra_info("peername") or ("",))[0])
+        if path != "/console":
+            return await _refuse(writer, 404, "Not Found")
+        try:
+            async with visit(self._engine, self._desk, session, headers.get("authorization", ""), address):
+                socket = self._engine.console_socket(self._console(query))
+                far_reader, far_writer = await asyncio.open_unix_connection(socket)
+        except Stranger:
+            return await _refuse(writer, 401, "Unauthorised", 'WWW-Authenticate: Basic realm="connect_console"\r\n')
+        except (Failure, OSError):
+            return await _refuse(writer, 404, "Not Found")
+        try:
+            writer.write(_OK)
+            await _both_ways((reader, writer), (far_reader, far_writer))
+        finally:
+            far_writer.transport.abort()
+
+    def _console(self, query: dict[str, str]) -> str:
+        """The console that is named, or the screen of the VM that is. :raise Failure: there is none."""
+        store, ref, uuid = self._engine.context.store, query.get("ref", ""), query.get("uuid", "")
+        for console, record in store.all(Console).items():
+            if console == ref or (uuid and record.uuid == uuid):
+                return console
+            vm = store.find(VM, record.VM)
+            its_vm = ref == record.VM or (uuid and vm is not None and vm.uuid == uuid)
+            if its_vm and record.protocol is ConsoleProtocol.rfb:
+                return console
+        raise handle_invalid("console", ref or uuid)
+
+
+def _parsed(head: bytes) -> tuple[str, dict[str, str], dict[str, str]]:
+    """Path, query and headers by lower-case name; empty where the head makes no sense."""
+    lines = head.decode("latin-1").split("\r\n")
+    words = lines[0].split(" ")
+    target = words[1] if len(words) == 3 and words[1].startswith("/") else ""
+    try:
+        parts = urlsplit(target)
+        query = dict(parse_qsl(parts.query, max_num_fields=32))
+    except ValueError:
+        return "", {}, {}
+    pairs = (line.partition(":") for line in lines[1:])
+    return parts.path.rstrip("/"), query, {name.strip().lower(): value.strip() for name, _, value in pairs}
+
+
+def _cookie(header: str) -> str:
+    try:
+        morsel = SimpleCookie(header).get("session_id")
+    except CookieError:
+        return ""
+    return "" if morsel is None else morsel.value
+
+
+async def _refuse(writer: asyncio.StreamWriter, status: int, reason: str, more: str = "") -> None:
+    head = f"HTTP/1.1 {status} {reason}\r\n{more}Content-Length: 0\r\nConnection: close\r\n\r\n"
+    writer.write(head.encode())
+    with contextlib.suppress(OSError):
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+
+
+Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+async def _both_ways(near: Ends, far: Ends) -> None:
+    """Copy until either side ends."""
+    running = {asyncio.ensure_future(_copy(near[0], far[1])), asyncio.ensure_future(_copy(far[0], near[1]))}
+    try:
+        await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for one in running:
+            one.cancel()
+        await asyncio.wait(running)
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError):
+        while piece := await reader.read(PIECE):
+            writer.write(piece)
+            await writer.drain()

@@ -44,7 +44,7 @@ class ExportWizard(Wizard):
         self.packing = PackingPage(workspace.settings)
         self.file = FilePage(workspace)
         self.finish_page = FinishPage()
-        self.summary = FactGrid(name="Summary")
+        self.summary = FactGrid(name="Summary", label_width=64, wrap=True)
         card = Card("Summary", raised=True)
         card.content.addWidget(self.summary)
         card.content.addStretch()

@@ -48,7 +48,7 @@ class ImportWizard(Wizard):
         self.networks = NetworksPage(workspace.cache)
         self.identity = IdentityPage(workspace.cache)
         self.finish_page = FinishPage()
-        self.summary = FactGrid(name="Summary")
+        self.summary = FactGrid(name="Summary", label_width=64, wrap=True)
         card = Card("Summary", raised=True)
         card.content.addWidget(self.summary)
         card.content.addStretch()

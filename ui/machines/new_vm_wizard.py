@@ -59,7 +59,7 @@ class NewVmWizard(Wizard):
         self.disks = DisksPage(workspace)
         self.network = NetworkPage(workspace)
         self.finish_page = FinishPage()
-        self.summary = FactGrid(name="Summary")
+        self.summary = FactGrid(name="Summary", label_width=64, wrap=True)
         card = Card("Summary", raised=True)
         card.content.addWidget(self.summary)
         card.content.addStretch()

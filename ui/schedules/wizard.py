@@ -94,7 +94,7 @@ class ScheduleWizard(Wizard):
         self.type_page = TypePage(workspace, draft)
         self.when_page = WhenPage(workspace, draft)
         self.finish_page = FinishPage()
-        self.summary = FactGrid(name="Summary")
+        self.summary = FactGrid(name="Summary", label_width=64, wrap=True)
         pages = (self.name_page, self.vms_page, self.type_page, self.when_page, self.finish_page)
         card = Card("Summary", raised=True)
         card.content.addWidget(self.summary)

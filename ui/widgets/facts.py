@@ -15,18 +15,27 @@ from ui.widgets.labels import ValueLabel
 Fact = tuple[str, str] | tuple[str, str, str]
 
 _ROW = 24
+_APART = 6
 
 
 class FactGrid(QWidget):
-    """Two columns. Values can be selected and copied; one that does not fit is elided. An empty value hides its row.
+    """Two columns. Values can be selected and copied; one that does not fit is elided, or in a grid that may ``wrap``
+    takes more lines. An empty value hides its row.
 
     ``set_facts`` keeps the rows it can, so a selection in a value survives an update of another.
     """
 
     def __init__(
-        self, facts: Sequence[Fact] = (), name: str = "", label_width: int = 88, parent: QWidget | None = None
+        self,
+        facts: Sequence[Fact] = (),
+        name: str = "",
+        label_width: int = 88,
+        parent: QWidget | None = None,
+        *,
+        wrap: bool = False,
     ) -> None:
         super().__init__(parent)
+        self._wrap = wrap
         self.setAccessibleName(name)
         self._rows: dict[str, tuple[QLabel, ValueLabel | QWidget]] = {}
         self._grid = QGridLayout(self)
@@ -49,7 +58,7 @@ class FactGrid(QWidget):
     def set_fact(self, what: str, value: str, tooltip: str = "") -> None:
         """Add or change one fact; an empty value hides it."""
         if what not in self._rows:
-            self._add(what, ValueLabel())
+            self._add(what, ValueLabel(wrap=self._wrap))
         said, shown = self._rows[what]
         if not isinstance(shown, ValueLabel):
             raise TypeError(f"{what} shows a widget, not a value")
@@ -91,8 +100,13 @@ class FactGrid(QWidget):
         said = label(what, "quiet")
         row = self._grid.rowCount()
         self._grid.setRowMinimumHeight(row, 0)
-        self._grid.addWidget(said, row, 0, Qt.AlignmentFlag.AlignVCenter)
-        self._grid.addWidget(widget, row, 1, Qt.AlignmentFlag.AlignVCenter)
-        for cell in (said, widget):
-            cell.setMinimumHeight(round(_ROW * fonts.scale()))
+        if self._wrap:
+            self._grid.setVerticalSpacing(_APART)
+            self._grid.addWidget(said, row, 0, Qt.AlignmentFlag.AlignTop)
+            self._grid.addWidget(widget, row, 1)
+        else:
+            self._grid.addWidget(said, row, 0, Qt.AlignmentFlag.AlignVCenter)
+            self._grid.addWidget(widget, row, 1, Qt.AlignmentFlag.AlignVCenter)
+            for cell in (said, widget):
+                cell.setMinimumHeight(round(_ROW * fonts.scale()))
         self._rows[what] = (said, widget)

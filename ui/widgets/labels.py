@@ -90,18 +90,29 @@ class ElidedLabel(QLabel):
         self.setToolTip(text.tooltip("\n".join(filter(None, (whole, self._hint)))))
 
 
-class ValueLabel(QLabel):
-    """A value that can be selected and copied. Where it does not fit it is elided; copying still gives all of it."""
+_MAY_BREAK = "\u200b"
+"""A place of no width where a line may end: a path has no spaces."""
 
-    def __init__(self, words: str = "", parent: QWidget | None = None) -> None:
+
+class ValueLabel(QLabel):
+    """A value that can be selected and copied. Where it does not fit it is elided, or goes on in another line if it may
+    ``wrap``; copying gives all of it.
+    """
+
+    def __init__(self, words: str = "", parent: QWidget | None = None, *, wrap: bool = False) -> None:
         super().__init__(parent)
         self._whole = ""
         self._hint = ""
+        self.setWordWrap(wrap)
         self.setTextFormat(Qt.TextFormat.PlainText)
         self.setTextInteractionFlags(
             Qt.TextInteractionFlag.TextSelectableByMouse | Qt.TextInteractionFlag.TextSelectableByKeyboard
         )
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        policy = QSizePolicy(
+            QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Minimum if wrap else QSizePolicy.Policy.Fixed
+        )
+        policy.setHeightForWidth(wrap)
+        self.setSizePolicy(policy)
         self.set_value(words)
 
     def set_value(self, words: str, hint: str = "") -> None:
@@ -145,6 +156,9 @@ class ValueLabel(QLabel):
         QGuiApplication.clipboard().setText(self._whole)
 
     def _fit(self) -> None:
+        if self.wordWrap():
+            self._fit_lines()
+            return
         metrics = self.fontMetrics()
         one_line = " ".join(self._whole.splitlines())
         shown = metrics.elidedText(one_line, Qt.TextElideMode.ElideRight, max(self.width(), _LEAST))
@@ -152,6 +166,12 @@ class ValueLabel(QLabel):
             self.setText(shown)
         whole = self._whole if shown != self._whole else ""
         self.setToolTip(text.tooltip("\n".join(filter(None, (whole, self._hint)))))
+
+    def _fit_lines(self) -> None:
+        shown = self._whole.replace("/", f"/{_MAY_BREAK}")
+        if shown != self.text():
+            self.setText(shown)
+        self.setToolTip(text.tooltip(self._hint))
 
 
 class _LineEditor(QLineEdit):

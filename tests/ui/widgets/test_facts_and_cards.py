@@ -8,7 +8,7 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction
 from PySide6.QtTest import QSignalSpy, QTest
-from PySide6.QtWidgets import QLabel, QProgressBar, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QApplication, QLabel, QProgressBar, QVBoxLayout, QWidget
 from pytestqt.qtbot import QtBot
 
 from ui.widgets.cards import Card, ChoiceCard, EmptyState
@@ -44,6 +44,18 @@ def test_an_empty_fact_is_hidden(qtbot: QtBot) -> None:
     grid.set_fact("Kept by", "a lock")
     assert grid.value("Kept by") == "a lock"
     assert len([label for label in grid.findChildren(QLabel) if label.isVisible()]) == 4
+
+
+def test_a_value_of_a_narrow_grid_takes_the_lines_it_needs(qtbot: QtBot) -> None:
+    path = "/srv/exports/of the second quarter/billing-db.xva"
+    grid = FactGrid([("Size", "2.1 GiB"), ("File", path)], label_width=40, wrap=True)
+    qtbot.addWidget(grid)
+    grid.setFixedWidth(180)
+    grid.show()
+    low, high = (value for value in grid.findChildren(ValueLabel))
+    assert high.height() > 2 * low.height() > 0
+    high.copy()
+    assert QApplication.clipboard().text() == path == grid.value("File")
 
 
 def test_a_fact_can_be_a_widget_but_not_both(qtbot: QtBot) -> None:

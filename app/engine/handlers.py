@@ -10,7 +10,7 @@ from app.api import Failure
 from app.api.failure import handle_invalid, internal_error, unknown_method
 from app.api.streams import Chunk, Download
 from app.engine.tasks import Tasks
-from app.ops import vm_export
+from app.ops import vm_export, vm_import
 from app.ops.context import Context
 from app.ops.outlet import Outlet
 from app.ops.task import TaskHandle
@@ -25,7 +25,10 @@ GETS: Final[Mapping[str, Get]] = {
     "/export": vm_export.export,
     "/export_metadata": vm_export.export_metadata,
 }
-PUTS: Final[Mapping[str, Put]] = {}
+PUTS: Final[Mapping[str, Put]] = {
+    "/import": vm_import.import_vm,
+    "/import_metadata": vm_import.import_metadata,
+}
 
 
 class Handlers:

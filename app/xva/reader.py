@@ -72,6 +72,11 @@ class Reader:
         self._ahead = self._next()
         return self._ahead is None
 
+    def rest(self, piece: int) -> Iterator[bytes]:
+        """All that follows the description, as it is, in pieces of at most so many bytes."""
+        while taken := bytes(self._source.take_up_to(piece)):
+            yield taken
+
     def blocks(self, disks: Mapping[str, int], *, force: bool = False) -> Iterator[Block]:
         """The blocks of all disks, in the archive's order. Ends when all disks are complete.
 

@@ -45,6 +45,8 @@ CUTS = [
     "resume@vm_resume.recorded:1",
     "start@vm_start.guest_started:1",
     "import_disk@storage.part_filled:1",
+    "import_xva@storage.published:2",
+    "import_suspended@vm_import.disks_written:1",
     "merge_halted_middle@storage.merge_copied:1",
     "merge_halted_root@merge.switched:2",
     "merge_with_clones@storage.parent_set:1",

@@ -11,6 +11,7 @@ from tests.faults.scenarios import (
     checkpoints,
     cloning,
     groups,
+    imports,
     merges,
     orphans,
     power,
@@ -38,6 +39,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         power,
         storage,
         merges,
+        imports,
     )
     for name, scenario in module.SCENARIOS.items()
 }

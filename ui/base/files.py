@@ -11,6 +11,7 @@ from PySide6.QtGui import QDesktopServices
 
 _SERVICE, _PATH = "org.freedesktop.FileManager1", "/org/freedesktop/FileManager1"
 _PATIENCE_MS = 5000
+_ENCODED = QUrl.ComponentFormattingOption.FullyEncoded
 #: questions to the file manager that are not answered yet
 _asked: set[QDBusPendingCallWatcher] = set()
 
@@ -32,7 +33,7 @@ def _ask_file_manager(path: str) -> None:
         _open_folder(path)
         return
     message = QDBusMessage.createMethodCall(_SERVICE, _PATH, _SERVICE, "ShowItems")
-    message.setArguments([[QUrl.fromLocalFile(path).toString()], ""])
+    message.setArguments([[QUrl.fromLocalFile(path).toString(_ENCODED)], ""])
     watcher = QDBusPendingCallWatcher(bus.asyncCall(message, _PATIENCE_MS))
     _asked.add(watcher)
 

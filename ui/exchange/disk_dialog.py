@@ -39,7 +39,9 @@ class ExportDiskDialog(Dialog):
         facts = Chains(workspace.cache).of_disk(vdi)
         self._size = max(0, vdi.virtual_size)
         self._data = min(self._size, facts.own + facts.shared)
-        self.add_sentence(f"A disk of {size(self._size)} with about {size(self._data)} of data. It stays.", "quiet")
+        self.add_sentence(
+            f"A disk of {size(self._size)} with about {size(self._data)} of data. It stays as it is.", "quiet"
+        )
         self.cards: dict[DiskFormat, ChoiceCard] = {
             key: ChoiceCard(icon, title, means, self) for key, (icon, title, means) in _FORMATS.items()
         }

@@ -109,7 +109,7 @@ class ExportWizard(Wizard):
             ("Memory", "Comes along" if options.preserve_power_state else ""),
             ("Packed", "" if options.metadata else _PACKED[options.compression]),
             ("Size", "A few KiB" if options.metadata else about),
-            ("File", path.name, str(path)),
+            ("File", path.name if path.stem else "", str(path)),
             ("Folder", path.parent.name or str(path.parent), str(path.parent)),
             ("Free", "" if free is None else size(free)),
             ("Afterwards", ", ".join(afterwards).capitalize()),

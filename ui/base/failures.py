@@ -9,6 +9,7 @@ from typing import Final
 
 from app.api import SR, VDI, VM, ConnectionLost, Failure, Host, Record, Task
 from app.client import ObjectCache
+from app.client.manifests import ManifestError
 from ui.base.locks import lock_of
 from ui.base.sizes_and_dates import size
 
@@ -171,6 +172,9 @@ def explain(error: Exception, cache: ObjectCache) -> Explanation:
         )
     if isinstance(error, OSError):
         return _of_system(error)
+    if isinstance(error, ManifestError):
+        advice = "Import the file from its source again, or remove the manifest if you trust the file without it."
+        return Explanation(str(error), advice, repr(error))
     if not isinstance(error, Failure):
         return Explanation(
             f"Something went wrong inside Stillframe: {error}", "The log file has the details.", repr(error)

@@ -8,6 +8,7 @@ from typing import Final
 from PySide6.QtCore import QStandardPaths, Signal
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 
+from app.client.exchange import PART_SUFFIX
 from ui.base.dialogs import GAP, ask, label
 from ui.base.workspace import Workspace
 from ui.exchange.room import Place, Verdict, judge, place_of
@@ -145,9 +146,20 @@ class TargetField(QWidget):
         reason = self.why_incomplete()
         if reason:
             self.verdict.say(reason, "bad")
+        elif note := self._interrupted():
+            self.verdict.say(note, "info")
         else:
             self.verdict.say(verdict.words, verdict.tone)
         self.changed.emit()
+
+    def _interrupted(self) -> str:
+        """What becomes of what an interrupted export has left under this name."""
+        path = self.path()
+        if not path.with_name(f"{path.name}{PART_SUFFIX}").exists():
+            return ""
+        if self._compressed:
+            return "An interrupted export of this name is there. A compressed one cannot go on: it begins anew."
+        return "An interrupted export of this name is there. It goes on where it stopped, if it is of the same state."
 
     async def _choose(self) -> None:
         dialog = QFileDialog(self, "Choose a folder", self.folder.text())

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 
 import pytest
 
 from app.api import VM, ConnectionLost, Failure, classes
+from app.client.manifests import ManifestError
 from tests.support.fake_session import FakeEngine
 from ui.base.failures import codes, explain
 
@@ -43,6 +45,24 @@ def test_a_lock_that_cannot_be_read_leaves_the_plain_words(engine: FakeEngine, t
 def test_bytes_are_sizes(engine: FakeEngine) -> None:
     words = explain(Failure("HOST_NOT_ENOUGH_FREE_MEMORY", "4294967296", "1073741824"), engine.cache)
     assert words.why.replace("\xa0", " ") == "The host has 1 GiB of memory free and 4 GiB are needed."
+
+
+def test_the_systems_own_refusals_are_told(engine: FakeEngine) -> None:
+    full = explain(OSError(errno.ENOSPC, "No space left on device", "/srv/web.xva.part"), engine.cache)
+    assert full.why == "No space left on device: /srv/web.xva.part."
+    assert "another folder" in full.advice
+    assert explain(FileExistsError("it exists already"), engine.cache).why == "There is such a file already."
+    assert explain(OSError("odd"), engine.cache).why == "odd."
+
+
+def test_a_block_that_does_not_match_is_damage(engine: FakeEngine) -> None:
+    failure = Failure("IMPORT_ERROR", 'INTERNAL_ERROR: [ Stream_vdi.Invalid_checksum("Ref:3/00000001") ]')
+    assert "damaged" in explain(failure, engine.cache).why
+    assert "damaged" not in explain(Failure("IMPORT_ERROR", "something else"), engine.cache).why
+
+
+def test_a_manifest_says_itself_what_is_wrong(engine: FakeEngine) -> None:
+    assert explain(ManifestError("It was changed."), engine.cache).why == "It was changed."
 
 
 def test_a_lost_connection_says_that_nobody_knows(engine: FakeEngine) -> None:

@@ -124,6 +124,15 @@ async def test_a_file_that_is_there_is_never_overwritten(world: World, transfers
     wizard.reject()
 
 
+async def test_an_interrupted_export_is_told(world: World, transfers: Transfers, tmp_path: Path) -> None:
+    (tmp_path / "billing-db.xva.part").touch()
+    wizard = await wizard_of(world, halted(world))
+    assert "begins anew" in wizard.file.target.verdict.sentence()
+    wizard.packing.cards["none"].setChecked(True)
+    assert "goes on where it stopped" in wizard.file.target.verdict.sentence()
+    wizard.reject()
+
+
 async def test_settings_alone_need_no_packing(world: World, transfers: Transfers) -> None:
     wizard = await wizard_of(world, halted(world))
     wizard.contents.settings.setChecked(True)

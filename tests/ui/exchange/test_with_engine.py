@@ -1,0 +1,165 @@
+"""The wizards over the real engine: with a simulated guest, and once with QEMU from a snapshot to a booted import."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QEvent, QMimeData, QPointF, Qt, QUrl
+from PySide6.QtGui import QDropEvent
+from PySide6.QtWidgets import QApplication
+
+from app.api import VDI, VM, Ref, VMPowerState
+from app.hypervisor.driver import Driver
+from app.hypervisor.simulated import SimulatedDriver
+from tests.engine.sample_guest.machine import QEMU
+from tests.support.engine import Bench, open_bench
+from tests.support.guest_disk import read_counter
+from tests.ui.machines.windows import opened, until
+from ui.base import theme
+from ui.base.dialogs import ErrorDialog
+from ui.base.history import Entry
+from ui.base.settings import Settings
+from ui.base.wizard import Wizard
+from ui.base.workspace import Workspace
+from ui.exchange.export_wizard import ExportWizard
+from ui.exchange.import_wizard import ImportWizard
+from ui.exchange.target import FOLDER
+from ui.main_window import MainWindow
+
+
+class Desk:
+    """The whole window over an engine, and a folder for files."""
+
+    def __init__(self, bench: Bench, window: MainWindow, folder: Path) -> None:
+        self.bench, self.window, self.folder = bench, window, folder
+        self.workspace = window.workspace
+
+    async def begun(self, command: str, ref: str, cls: str = "VM") -> None:
+        """Run a command as soon as the cache says that it can be."""
+        await until(lambda: self.workspace.commands.state(command, ((cls, ref),)).enabled)
+        self.workspace.commands.run(command, ((cls, ref),))
+
+    async def export(self, command: str, ref: str, packed: str = "zstd") -> Path:
+        """Through the export wizard, and wait for the file."""
+        await self.begun(command, ref)
+        wizard = await opened(ExportWizard)
+        await until(wizard.contents.is_complete)
+        wizard.packing.cards[packed].setChecked(True)  # type: ignore[index]
+        path = wizard.file.target.path()
+        self.finish(wizard)
+        entry = await self.ended()
+        assert (entry.state, entry.file) == ("done", str(path)), entry.error
+        return path
+
+    async def drop(self, path: Path) -> ImportWizard:
+        """Drop a file on the window, and wait until it has been looked into."""
+        data = QMimeData()
+        data.setUrls([QUrl.fromLocalFile(str(path))])
+        copy, left, plain = Qt.DropAction.CopyAction, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+        self.window.dropEvent(QDropEvent(QPointF(500, 300), copy, data, left, plain))
+        wizard = await opened(ImportWizard)
+        await until(lambda: wizard.file.contents or wizard.file.verdict.isVisible())
+        return wizard
+
+    def finish(self, wizard: Wizard) -> None:
+        """Go through the rest and press the last button."""
+        while not wizard.is_last():
+            before = wizard.page
+            wizard.go_next()
+            assert wizard.page is not before, wizard.page.why_incomplete()
+        wizard.next.click()
+
+    async def ended(self) -> Entry:
+        """The newest operation, once nothing runs any more."""
+        await until(lambda: not self.workspace.commands.running and not self.workspace._tasks)
+        return self.workspace.history.entries[-1]
+
+    def leftovers(self) -> list[str]:
+        """What lies in the folder."""
+        return sorted(path.name for path in self.folder.iterdir())
+
+
+@asynccontextmanager
+async def open_desk(qapp: QApplication, data_dir: Path, driver: Driver | None) -> AsyncIterator[Desk]:
+    theme.apply(qapp, theme.Theme.LIGHT)
+    folder = data_dir.parent / "files"
+    folder.mkdir()
+    async with open_bench(data_dir, driver) as bench:
+        settings = Settings(data_dir.parent / "settings.ini")
+        settings.put(FOLDER, str(folder))
+        window = MainWindow(Workspace(bench.session, bench.cache, settings))
+        window.show()
+        try:
+            yield Desk(bench, window, folder)
+        finally:
+            window.hide()
+            await window.workspace.commands.stop()
+            await window.workspace.close()
+            window.deleteLater()
+            QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+
+
+@pytest.mark.skipif(shutil.which(QEMU) is None, reason=f"{QEMU} is not installed")
+async def test_a_snapshot_of_a_running_guest_leaves_and_comes_back(qapp: QApplication, data_dir: Path) -> None:
+    async with open_desk(qapp, data_dir, None) as desk:
+        session = desk.bench.session
+        vm = await desk.bench.sample_vm("billing-db", nic=True)
+        await session.VM.start(vm)
+        await until(lambda: read_counter(desk.bench.image(vm)).counter > 2)
+        snapshot = await session.VM.snapshot(vm, "Before the upgrade")
+        kept = read_counter(desk.bench.image(snapshot)).counter
+        path = await desk.export("snapshot.export", snapshot)
+        assert desk.leftovers() == ["Before the upgrade.xva"]
+        await session.VM.hard_shutdown(vm)
+        wizard = await desk.drop(path)
+        found = wizard.file.contents
+        assert found is not None
+        assert (found.what, found.compressed, found.networks) == ("template", "zstd", ("NAT",))
+        desk.finish(wizard)
+        await desk.ended()
+        (template,) = [ref for cls, ref in desk.window.pane.tree.selection() if cls == "VM"]
+        again = await session.VM.clone(Ref[VM](template), "again")
+        await session.VM.provision(again)
+        assert read_counter(desk.bench.image(template)).counter == kept
+        await session.VM.start(again)
+        await until(lambda: read_counter(desk.bench.image(again)).counter > kept)
+
+
+async def test_files_come_back_and_damaged_ones_do_not(qapp: QApplication, data_dir: Path) -> None:
+    async with open_desk(qapp, data_dir, SimulatedDriver()) as desk:
+        vm = await desk.bench.sample_vm("web", disks=2)
+        path = await desk.export("vm.export", vm, "none")
+        await comes_back_and_starts(desk, vm, path)
+        await is_refused_when_damaged(desk, path)
+
+
+async def comes_back_and_starts(desk: Desk, vm: str, path: Path) -> None:
+    wizard = await desk.drop(path)
+    assert wizard.identity.words() == "web (2)"
+    assert "has this identity here already" in wizard.identity.same.accessibleDescription()
+    wizard.finish_page.start.setChecked(True)
+    desk.finish(wizard)
+    assert (await desk.ended()).state == "done"
+    ((cls, made),) = desk.window.pane.tree.selection()
+    record = desk.bench.vm(made)
+    assert (cls, record.name_label, len(record.VBDs)) == ("VM", "web (2)", 2)
+    assert record.power_state is VMPowerState.Running
+    assert record.uuid != desk.bench.vm(vm).uuid
+
+
+async def is_refused_when_damaged(desk: Desk, path: Path) -> None:
+    before = set(desk.bench.store.all(VM)), set(desk.bench.store.all(VDI))
+    content = bytearray(path.read_bytes())
+    place = 100_000
+    content[place : place + 1000] = bytes(255 - byte for byte in content[place : place + 1000])
+    path.write_bytes(content)
+    desk.finish(await desk.drop(path))
+    dialog = await opened(ErrorDialog)
+    assert "damaged" in dialog.accessibleDescription()
+    dialog.reject()
+    assert (await desk.ended()).state == "failed"
+    assert (set(desk.bench.store.all(VM)), set(desk.bench.store.all(VDI))) == before

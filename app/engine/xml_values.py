@@ -17,10 +17,9 @@ import msgspec
 from app.api import Event, EventBatch
 from app.api.wire import DATE_FORM
 
-_SPECIAL: Final = re.compile("[^\t\n\x20-\x21\x23-\x25\x27-;=?-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What cannot stand in XML text as it is: markup, the carriage return (a parser would make a line feed of it), and
-characters that XML 1.0 cannot hold, not even escaped (section 2.2)."""
-_ESCAPED: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\r": "&#13;"}
+_CONTROL: Final = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""The carriage return, of which a parser would make a line feed, and characters that XML 1.0 cannot hold, not even
+escaped (section 2.2)."""
 
 
 def xml_value(value: Any) -> str:
@@ -48,24 +47,38 @@ def _inner(value: Any) -> str:
 
 
 def _text(text: str) -> str:
-    return _SPECIAL.sub(_escape, text) if _SPECIAL.search(text) else text
+    # Most texts are references and words, which hold none of these: looking for one character is faster than a pattern.
+    if "&" in text:
+        text = text.replace("&", "&amp;")
+    if "<" in text:
+        text = text.replace("<", "&lt;")
+    if ">" in text:
+        text = text.replace(">", "&gt;")
+    if '"' in text:
+        text = text.replace('"', "&quot;")
+    return text if text.isprintable() else _CONTROL.sub(_escape, text)
 
 
 def _escape(match: re.Match[str]) -> str:
-    return _ESCAPED.get(match[0], "\N{REPLACEMENT CHARACTER}")
+    return "&#13;" if match[0] == "\r" else "\N{REPLACEMENT CHARACTER}"
 
 
 def _map(value: Mapping[Any, Any]) -> str:
     if not value:
         return "<struct></struct>"
-    members = [f"<member><name>{_inner(k)}</name><value>{_inner(v)}</value></member>" for k, v in value.items()]
+    members = [
+        f"<member><name>{_text(k) if type(k) is str else _inner(k)}</name>"
+        f"<value>{_text(v) if type(v) is str else _inner(v)}</value></member>"
+        for k, v in value.items()
+    ]
     return f"<struct>{''.join(members)}</struct>"
 
 
 def _list(value: Any) -> str:
     if not value:
         return "<array><data></data></array>"
-    return f"<array><data><value>{'</value><value>'.join([_inner(item) for item in value])}</value></data></array>"
+    items = [_text(item) if type(item) is str else _inner(item) for item in value]
+    return f"<array><data><value>{'</value><value>'.join(items)}</value></data></array>"
 
 
 def _batch(batch: EventBatch) -> str:
@@ -106,7 +119,9 @@ def _record_writer(record: type[msgspec.Struct]) -> Callable[[msgspec.Struct], s
 
     def write(value: msgspec.Struct) -> str:
         members = [
-            usual if given == default else f"{begin}{_inner(given)}</value></member>"
+            usual
+            if given == default
+            else f"{begin}{_text(given) if type(given) is str else _inner(given)}</value></member>"
             for given, (default, usual, begin) in zip(msgspec.structs.astuple(value), prepared, strict=True)
         ]
         return f"<struct>{''.join(members)}</struct>"

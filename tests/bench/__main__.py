@@ -20,6 +20,7 @@ from tests.bench import (
     snapshot_speed,
     store_speed,
     ui_stall,
+    wire_encoding,
 )
 from tests.bench.benchmark import Benchmark, Options, choose, run
 from tests.bench.machine import facts
@@ -36,6 +37,7 @@ def known() -> list[Benchmark]:
         *desktop.benchmarks(),
         ui_stall.benchmark(),
         store_speed.benchmark(),
+        wire_encoding.benchmark(),
         schedules.benchmark(),
         *merging.benchmarks(),
     ]

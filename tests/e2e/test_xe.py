@@ -194,6 +194,48 @@ def test_make_a_template_of_a_snapshot(shell: Shell, vm: str, checkpoint: str) -
     assert printed.endswith("All objects destroyed\n")
 
 
+def test_export_a_snapshot_to_a_template(shell: Shell, checkpoint: str, tmp_path: Path) -> None:
+    name = tmp_path / "example_template_export"
+    words = ["snapshot-export-to-template", f"snapshot-uuid={checkpoint}", f"filename={name}"]
+    assert shell.said(*words) == "Export succeeded\n"
+    assert name.stat().st_mode & 0o077 == 0
+    assert shell.xe(*words) == ("", f'Operation failed. Error: Sys_error("{name}: File exists")\n', 1)
+    # The documentation's slip: with a space.
+    slip = ["snapshot-export-to", "template", f"snapshot-uuid={checkpoint}", f"filename={name}.zst"]
+    assert shell.said(*slip, "compress=zstd") == "Export succeeded\n"
+    nowhere = shell.xe(*words[:2], "filename=/nosuchdir/w.xva")
+    assert nowhere.stderr == 'Operation failed. Error: Sys_error("/nosuchdir/w.xva: No such file or directory")\n'
+    uuid = shell.uuid("vm-import", f"filename={name}")
+    assert shell.said("template-list", f"uuid={uuid}", "params=name-label", "--minimal") == "Snapshot with memory\n"
+    shell.said("template-uninstall", f"template-uuid={uuid}", "--force")
+
+
+def test_export_and_import_a_vm_with_progress(shell: Shell, vm: str, tmp_path: Path) -> None:
+    name = tmp_path / "web.xva"
+    running = shell.xe("vm-export", f"uuid={vm}", f"filename={name}")
+    assert running.status == 1 and running.stderr.endswith("expected: halted, suspended\nactual: running\n")
+    assert list(tmp_path.iterdir()) == []
+    halted = shell.uuid("vm-install", "template=Sample guest", "new-name-label=halted")
+    exported = shell.xe(*shell.far, "vm-export", "vm=halted", f"filename={name}", "--progress")
+    assert (exported.stdout, exported.status) == ("Export succeeded\n", 0)
+    assert " 100% | ####" in exported.stderr and "verifying" in exported.stderr
+    made = shell.xe("vm-import", f"filename={name}", "--progress")
+    assert re.fullmatch(f"{UUID}\n", made.stdout) and made.status == 0
+    assert shell.said("vm-list", "name-label=halted", "--minimal").count(",") == 1
+    refused = shell.xe("vm-import", f"filename={name}", "preserve=true")
+    assert refused.status == 1 and refused.stderr.startswith("The VM cannot be imported unforced")
+    for uuid in (halted, made.stdout.strip()):
+        shell.said("vm-uninstall", f"uuid={uuid}", "--force")
+
+
+def test_what_is_no_file_to_import(shell: Shell, tmp_path: Path) -> None:
+    missing = shell.xe("vm-import", "filename=nosuch.xva")
+    assert missing.stderr == "Operation failed. Error: file 'nosuch.xva' does not exist\n"
+    (tmp_path / "bad.xva").write_text("no archive")
+    assert shell.xe("vm-import", f"filename={tmp_path}/bad.xva").status == 1
+    assert shell.xe("vm-import").stderr.startswith("Required parameter not found: filename\n")
+
+
 def test_a_schedule_from_its_making_to_its_end(shell: Shell, vm: str) -> None:
     vmss = shell.uuid("vmss-create", "name-label=nightly", "type=snapshot", "frequency=daily", "schedule:hour=3")
     shell.said("vm-param-set", f"uuid={vm}", f"snapshot-schedule={vmss}")

@@ -14,6 +14,7 @@ from typing import Final, Literal
 
 from app.api import VM, Failure, Network, Ref
 from app.api.streams import Chunk
+from app.client.disk_transfers import close
 from app.client.manifests import Manifest, ManifestError, read_manifest
 from app.client.pace import Pace
 from app.client.session import Session
@@ -118,19 +119,10 @@ async def import_xva(
             handler = "/import_metadata" if alone else "/import"
             await session.upload(handler, query, chunks, None if changes else size)
         finally:
-            await _close(chunks)
+            await close(chunks)
         result = await task.result()
     pace.finish()
     return tuple(Ref(found) for found in _REF.findall(result))
-
-
-async def _close(chunks: AsyncGenerator[Chunk, None]) -> None:
-    """Close the file; whoever took the stream may be about to let go of it."""
-    for _ in range(100):
-        with suppress(RuntimeError):
-            await chunks.aclose()
-            break
-        await asyncio.sleep(0.01)
 
 
 def _query(options: ImportOptions) -> dict[str, str]:

@@ -10,7 +10,7 @@ from app.api import Failure
 from app.api.failure import handle_invalid, internal_error, unknown_method
 from app.api.streams import Chunk, Download
 from app.engine.tasks import Tasks
-from app.ops import vm_export, vm_import
+from app.ops import vdi_export, vdi_import, vm_export, vm_import
 from app.ops.context import Context
 from app.ops.outlet import Outlet
 from app.ops.task import TaskHandle
@@ -24,10 +24,12 @@ Put = Callable[[Context, Query, AsyncIterator[Chunk], int | None], Awaitable[Any
 GETS: Final[Mapping[str, Get]] = {
     "/export": vm_export.export,
     "/export_metadata": vm_export.export_metadata,
+    "/export_raw_vdi": vdi_export.export,
 }
 PUTS: Final[Mapping[str, Put]] = {
     "/import": vm_import.import_vm,
     "/import_metadata": vm_import.import_metadata,
+    "/import_raw_vdi": vdi_import.import_raw_vdi,
 }
 
 

@@ -30,14 +30,14 @@ class VDICopyOps(Operations, VDICalls):
     """Copies of disks."""
 
     async def clone(self, vdi: Ref[VDI], driver_params: StringMap = NO_MAP) -> Ref[VDI]:
-        async with _holding(self.context, vdi, VDIOperation.clone) as record:
+        async with holding(self.context, vdi, VDIOperation.clone) as record:
             await self.context.merging.leave_alone(record.SR)
             return clone_disk(self.context, vdi)
 
     async def copy(self, vdi: Ref[VDI], sr: Ref[SR]) -> Ref[VDI]:
         if self.store.get(SR, sr).type == "iso":
             raise not_allowed("Cannot copy a disk to an ISO SR")
-        async with _holding(self.context, vdi, VDIOperation.copy) as record:
+        async with holding(self.context, vdi, VDIOperation.copy) as record:
             # A merge may have moved the disk to another image by the time it has stopped.
             await self.context.merging.leave_alone(record.SR)
             record = self.store.get(VDI, vdi)
@@ -45,7 +45,7 @@ class VDICopyOps(Operations, VDICalls):
 
 
 @asynccontextmanager
-async def _holding(context: Context, vdi: Ref[VDI], op: VDIOperation) -> AsyncIterator[VDI]:
+async def holding(context: Context, vdi: Ref[VDI], op: VDIOperation) -> AsyncIterator[VDI]:
     """The record of a disk while it is held, with the VMs and snapshots that it hangs on, for the same operation.
 
     :raise Failure: the first rule of the disk or of one of them that it breaks.

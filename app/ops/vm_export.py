@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -197,7 +197,7 @@ async def _stream(work: _Work, outlet: Outlet) -> None:
     _note(work.context, task, {f"{SUMMARY}{member.id}": member.summary.text() for member in members})
 
 
-def counted(chunks: Iterator[bytearray], report: Callable[[int], None]) -> Iterator[Chunk]:
+def counted(chunks: Iterable[Chunk], report: Callable[[int], None]) -> Iterator[Chunk]:
     """The chunks, with their sum told now and then."""
     done, told = 0, 0.0
     for chunk in chunks:

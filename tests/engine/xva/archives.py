@@ -8,11 +8,12 @@ import io
 import json
 import tarfile
 import xmlrpc.client
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from app.api import VDI, Ref
+from app.api.streams import Chunk
 from tests.contracts.tree import ROOT
 from tests.engine.vm.guests import disks_of
 from tests.support.engine import Bench
@@ -74,3 +75,9 @@ def objects(ova: bytes) -> list[Mapping[str, Any]]:
     whole = xmlrpc.client.loads(f"<params><param>{ova.decode()}</param></params>")[0][0]
     assert isinstance(whole, dict)
     return list(whole["objects"])
+
+
+async def sent(content: bytes, size: int = 100_000) -> AsyncIterator[Chunk]:
+    """A stream of these bytes."""
+    for start in range(0, len(content), size):
+        yield content[start : start + size]

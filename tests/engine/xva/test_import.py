@@ -14,7 +14,7 @@ from app.api import NULL, SR, VBD, VDI, VIF, VM, Failure, Network, Ref, Task, Ta
 from app.api.streams import Chunk
 from app.client.exchange import ExportOptions, ImportOptions, Progress, export_vm, import_xva, inspect_xva
 from tests.engine.vm.guests import contents, disks_of, images_of, snapshot
-from tests.engine.xva.archives import MIB, index, recorded, sha256_of
+from tests.engine.xva.archives import MIB, index, recorded, sent, sha256_of
 from tests.engine.xva.test_export import two_disks
 from tests.support.engine import Bench
 
@@ -143,17 +143,12 @@ async def test_a_suspended_vm_comes_back_suspended(bench: Bench, tmp_path: Path)
     await bench.session.VM.hard_shutdown(made)
 
 
-async def _sent(content: bytes, size: int = 100_000) -> AsyncIterator[Chunk]:
-    for start in range(0, len(content), size):
-        yield content[start : start + size]
-
-
 async def _refused(bench: Bench, content: bytes, **query: str) -> Sequence[str]:
     """The error of an import, after which everything is as before."""
     before, images = everything(bench), images_of(bench)
     task = await bench.session.task.create("import", "")
     with pytest.raises(Failure) as refused:
-        await bench.session.upload("/import", {**query, "task_id": task}, _sent(content))
+        await bench.session.upload("/import", {**query, "task_id": task}, sent(content))
     record = await bench.session.get_record(Task, task)
     assert (record.status, list(record.error_info)) == (TaskStatus.failure, refused.value.description())
     assert (everything(bench), images_of(bench)) == (before, images)
@@ -172,8 +167,8 @@ async def test_damaged_files_have_xenservers_errors(bench: Bench) -> None:
         assert await _refused(bench, cut) == ["IMPORT_ERROR_PREMATURE_EOF"]
     isos = next(ref for ref, sr in bench.store.all(SR).items() if sr.content_type == "iso")
     assert (await _refused(bench, whole, sr_id=isos))[0] == "SR_OPERATION_NOT_SUPPORTED"
-    await bench.session.upload("/import", {"force": "true"}, _sent(flipped))
-    await bench.session.upload("/import", {}, _sent(whole[:-1024]))
+    await bench.session.upload("/import", {"force": "true"}, sent(flipped))
+    await bench.session.upload("/import", {}, sent(whole[:-1024]))
     assert sum(vm.name_label == "sample vm" for vm in bench.store.all(VM).values()) == 2
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
-from app.api import VM, VMCalls, VMPowerState
+from app.api import VDI, VM, VMCalls, VMPowerState
+from app.api.streams import Chunk
 from app.client.exchange import ExportOptions, ImportOptions, export_vm, import_xva
-from tests.engine.vm.guests import go_on, images_of
-from tests.faults.scenarios.base import Facts, Scenario, halted, same_content, suspended
+from tests.engine.vm.guests import disks_of, go_on, images_of
+from tests.faults.scenarios.base import MIB, Facts, Scenario, halted, same_content, suspended
 from tests.faults.world import contents
 from tests.support.engine import Bench
+from tests.support.qcow2_view import BLOCK, View
 
 NAME = "imported"
 
@@ -63,8 +65,38 @@ async def again_or_not(bench: Bench, facts: Facts) -> None:
     assert len(images_of(bench)) == facts["images"]
 
 
+async def _zeros_but(size: int) -> AsyncIterator[Chunk]:
+    yield b"content" + bytes(size - 7)
+
+
+async def import_raw(bench: Bench, facts: Facts) -> None:
+    await bench.session.upload("/import_raw_vdi", {"name_label": NAME}, _zeros_but(MIB), MIB)
+
+
+async def disk_or_not(bench: Bench, facts: Facts) -> None:
+    await same_content(bench, facts)
+    for ref in [ref for ref, vdi in bench.store.all(VDI).items() if vdi.name_label == NAME]:
+        await bench.session.VDI.destroy(ref)
+    assert len(images_of(bench)) == facts["images"]
+
+
+async def replace_disk(bench: Bench, facts: Facts) -> None:
+    vdi = disks_of(bench, facts["vm"])["1"]
+    await bench.session.upload("/import_raw_vdi", {"vdi": vdi}, _zeros_but(2 * MIB), 2 * MIB)
+
+
+async def replaced_or_not(bench: Bench, facts: Facts) -> None:
+    shown = contents(bench, facts["vm"])
+    assert shown["0"] == facts["vm_content"]["0"]
+    content = View(2 * MIB, {0: b"content" + bytes(BLOCK - 7)}).digest()
+    assert shown["1"] in (facts["vm_content"]["1"], content)
+    assert len(images_of(bench)) == 2
+
+
 SCENARIOS: Mapping[str, Scenario] = {
     "import_xva": Scenario(exported, import_new, new_or_not),
     "import_suspended": Scenario(exported_with_memory, import_new, new_or_not),
     "import_metadata": Scenario(described, import_again, again_or_not),
+    "import_raw": Scenario(exported, import_raw, disk_or_not),
+    "replace_disk": Scenario(halted, replace_disk, replaced_or_not),
 }

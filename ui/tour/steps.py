@@ -12,7 +12,7 @@ from app.api import VM, Ref, VMPowerState
 from ui.machines.console_tab import ConsoleTab
 from ui.snapshots.tab import SnapshotsTab
 from ui.snapshots.take_dialog import TakeDialog
-from ui.tour import protection
+from ui.tour import exchange, protection
 from ui.tour.stage import Counter, Stage, TourFailed
 
 NAME = "billing-db"
@@ -43,6 +43,9 @@ async def main_job(stage: Stage, counter: Counter) -> None:
     await branch_out(stage, counter, vm, snapshot)
     checkpoint, kept = await keep_memory(stage, counter, vm)
     await revert_to_memory(stage, counter, vm, checkpoint, kept)
+    stage.window.show_object("VM", vm, "snapshots")
+    await choose(stage, snapshot)
+    await exchange.export_and_import(stage, snapshot)
     await protection.protect(stage, vm)
     await look_around(stage, vm)
 

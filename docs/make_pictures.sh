@@ -16,3 +16,4 @@ keep branches main
 keep console console
 keep take-checkpoint take-snapshot
 keep revert revert
+keep export export

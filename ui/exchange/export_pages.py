@@ -134,7 +134,7 @@ class ContentsPage(WizardPage):
         return self._plan is not None and bool(self._plan.memory_bytes)
 
     def _lay_out(self) -> None:
-        for width, column in ((0, 0), (108, 1), (80, 2), (80, 3)):
+        for width, column in ((0, 0), (120, 1), (76, 2), (76, 3)):
             if width:
                 self.table.setColumnWidth(column, width)
         header = self.table.horizontalHeader()

@@ -17,7 +17,8 @@ import msgspec
 
 SHORTEST_PASSWORD: Final = 8
 _LONGEST: Final = 1024
-_DECOY: Final = "nobody"
+COST: Final = 1 << 14
+"""scrypt's N."""
 
 
 class AccountsError(Exception):
@@ -29,7 +30,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
 
     salt: str
     digest: str
-    n: int = 1 << 14
+    n: int
     r: int = 8
     p: int = 1
 
@@ -54,7 +55,7 @@ class Accounts:
             raise AccountsError("A user's name has printable characters and no colon")
         if not SHORTEST_PASSWORD <= len(password) <= _LONGEST:
             raise AccountsError(f"A password has at least {SHORTEST_PASSWORD} characters")
-        blank = Account(salt=secrets.token_hex(16), digest="")
+        blank = Account(salt=secrets.token_hex(16), digest="", n=COST)
         known = {**self._known, user: msgspec.structs.replace(blank, digest=_digest(blank, password))}
         try:
             _write(self._path, known)
@@ -65,11 +66,11 @@ class Accounts:
 
     def right(self, user: str, password: str) -> bool:
         """Whether the user has this password. Takes as long for a user that is not there."""
-        mark = hmac.digest(self._key, password[:_LONGEST].encode(errors="surrogatepass"), "sha256")
+        mark = hmac.digest(self._key, _bytes(password), "sha256")
         if hmac.compare_digest(self._seen.get(user, b""), mark):
             return True
-        account = self._known.get(user) or Account(salt=_DECOY.encode().hex(), digest="")
-        if not hmac.compare_digest(account.digest, _digest(account, password[:_LONGEST])):
+        account = self._known.get(user) or Account(salt=secrets.token_hex(16), digest="", n=COST)
+        if not hmac.compare_digest(account.digest, _digest(account, password)):
             return False
         self._seen[user] = mark
         return True
@@ -77,10 +78,15 @@ class Accounts:
 
 def _digest(account: Account, password: str) -> str:
     return hashlib.scrypt(
-        password.encode(errors="surrogatepass"),
+        # Hashed once before: scrypt's own HMAC takes a password and the same with zeros behind it for one.
+        hashlib.sha256(_bytes(password)).digest(),
         salt=bytes.fromhex(account.salt),
         n=account.n, r=account.r, p=account.p, maxmem=256 << 20,
     ).hex()  # fmt: skip
+
+
+def _bytes(password: str) -> bytes:
+    return password.encode(errors="surrogatepass")
 
 
 def _read(path: Path) -> Mapping[str, Account]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Awaitable, Callable
 from ipaddress import IPv6Address, ip_address
 from typing import Final
 
@@ -22,9 +23,10 @@ _HASHES_AT_ONCE: Final = 2
 class Door:
     """Lets in who knows a password. After each wrong one its address waits longer, and only one try at a time."""
 
-    def __init__(self, accounts: Accounts, *, first_delay: float = FIRST_DELAY_SECONDS) -> None:
+    def __init__(self, accounts: Accounts, *, pause: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+        """:param pause: waits some seconds."""
         self._accounts = accounts
-        self._first_delay = first_delay
+        self._pause = pause
         self._visitors: OrderedDict[str, _Visitor] = OrderedDict()
         self._hashing = asyncio.Semaphore(_HASHES_AT_ONCE)
 
@@ -38,7 +40,7 @@ class Door:
             visitor.wrong += 1
             # No name: people type their password into the wrong field.
             log.warning("a login was refused", address=address, in_a_row=visitor.wrong)
-            await asyncio.sleep(min(self._first_delay * 2 ** min(visitor.wrong - 1, 10), LONGEST_DELAY_SECONDS))
+            await self._pause(min(FIRST_DELAY_SECONDS * 2 ** min(visitor.wrong - 1, 10), LONGEST_DELAY_SECONDS))
         # The same words for a user that is not there: which names exist is nobody's business.
         raise Failure("SESSION_AUTHENTICATION_FAILED", user, "Authentication failure")
 

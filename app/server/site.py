@@ -25,12 +25,14 @@ T = TypeVar("T")
 Answer = Callable[[Desk, bytes, str], Awaitable[bytes]]
 
 
-async def rpc(request: web.Request, desk: Desk, *, seconds: float = BODY_SECONDS) -> web.StreamResponse:
+async def rpc(request: web.Request, desk: Desk) -> web.StreamResponse:
     """POST: JSON-RPC at /jsonrpc, XML-RPC anywhere else."""
     speaks_json = request.path.rstrip("/") == "/jsonrpc"
+    if (request.content_length or 0) > LARGEST_BODY:
+        return page(413)
     answer: Answer = json_rpc.answer if speaks_json else xml_rpc.answer
     try:
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(BODY_SECONDS):
             body = await request.read()
     except TimeoutError:
         return page(408)

@@ -11,9 +11,16 @@ from app.client import Session
 from app.client.unix_transport import UnixTransport
 from app.config import load
 from app.hypervisor.simulated import SimulatedDriver
+from app.server import accounts
 from app.server.local import LocalServer
 from tests.support.engine import Bench, open_bench
 from tests.support.wire import Wire, serving
+
+
+@pytest.fixture(autouse=True)
+def _cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A real hash takes long on purpose."""
+    monkeypatch.setattr(accounts, "COST", 16)
 
 
 @pytest.fixture

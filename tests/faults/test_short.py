@@ -12,6 +12,9 @@ from tests.faults.pool import workshops
 from tests.faults.scenarios import SCENARIOS
 from tests.faults.workshop import Outcome
 
+# The first test that wants a Linux guest may have to download it.
+pytestmark = pytest.mark.timeout(600)
+
 CUTS = [
     "snapshot_halted@store.write:1",
     "snapshot_halted@vm_snapshot.overlays_written:1",

@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 CACHE_VARIABLE = "STILLFRAME_TEST_CACHE"
@@ -59,21 +60,35 @@ def unpacked(package: str) -> Path:
 
     :raise Unavailable: it cannot be downloaded.
     """
-    target = cache() / "packages" / package
-    if target.exists():
-        return target
-    target.parent.mkdir(exist_ok=True)
+    fetch([package])
+    return cache() / "packages" / package
+
+
+def fetch(packages: Sequence[str]) -> None:
+    """Have all these packages in the cache, downloading together what is missing.
+
+    :raise Unavailable: one of them cannot be downloaded.
+    """
+    folder = cache() / "packages"
+    folder.mkdir(exist_ok=True)
+    missing = [package for package in packages if not (folder / package).exists()]
+    if not missing:
+        return
     with tempfile.TemporaryDirectory(dir=cache(), prefix=".new-") as name:
-        run("apt-get", "-q", "-o", "Acquire::Retries=2", "download", package, folder=Path(name))
-        (archive,) = Path(name).glob("*.deb")
-        run("dpkg-deb", "-x", str(archive), str(Path(name, "files")))
-        try:
-            Path(name, "files").rename(target)
-        except OSError:
-            # Another test process was quicker; what it put there is the same.
-            if not target.exists():
-                raise
-    return target
+        run("apt-get", "-q", "-o", "Acquire::Retries=2", "download", *missing, folder=Path(name))
+        for package in missing:
+            (archive,) = Path(name).glob(f"{package}_*.deb")
+            _unpack(archive, Path(name, package), folder / package)
+
+
+def _unpack(archive: Path, aside: Path, target: Path) -> None:
+    run("dpkg-deb", "-x", str(archive), str(aside))
+    try:
+        aside.rename(target)
+    except OSError:
+        # Another test process was quicker; what it put there is the same.
+        if not target.exists():
+            raise
 
 
 def write_whole(path: Path, data: bytes) -> None:

@@ -30,6 +30,7 @@ from tests.support.debian_packages import (
     cache,
     cached,
     dependencies,
+    fetch,
     run,
     unpacked,
     with_dependencies,
@@ -256,7 +257,9 @@ def _modules(kernel_root: Path) -> Iterator[tuple[str, bytes]]:
 
 def _add_agent(archive: CpioArchive) -> None:
     """qemu-ga with its libraries, taken from the packages it depends on."""
-    roots = [unpacked(package) for package in with_dependencies(_AGENT_PACKAGE)]
+    packages = with_dependencies(_AGENT_PACKAGE)
+    fetch(packages)
+    roots = [unpacked(package) for package in packages]
     libraries = {file.name: file for root in roots for file in root.rglob("*.so*") if file.exists()}
     program = next(file for root in roots for file in root.rglob("sbin/qemu-ga"))
     archive.add_file("bin/qemu-ga", program.read_bytes(), executable=True)
@@ -296,14 +299,15 @@ done
 [ -e /dev/virtio-ports/org.qemu.guest_agent.0 ] && [ -x /bin/qemu-ga ] && qemu-ga -d -t /run -f /run/qemu-ga.pid
 echo "stillframe-linux ready kernel=$(uname -r) data=$disk" >/dev/ttyS0
 """,
-    # Without echo busybox edits no lines and sends no terminal codes into the middle of what a test reads.
+    # Without echo busybox edits no lines and sends no terminal codes into the middle of what a test reads; a prompt
+    # would stand before it.
     "etc/serial": """#!/bin/sh
 stty -echo
 if [ -x /autorun ] && [ ! -e /run/autorun ]; then
   touch /run/autorun
   /autorun
 fi
-exec /bin/sh -l
+exec env PS1= PS2= /bin/sh -l
 """,
     "etc/bye": """#!/bin/sh
 sync

@@ -11,6 +11,9 @@ import pytest
 from tests.engine.sample_guest.machine import LINE_LIMIT, Machine
 from tests.support import linux_guest
 
+# The first test that wants a Linux guest may have to download it.
+pytestmark = pytest.mark.timeout(600)
+
 COUNT = 'echo one >>/data/starts; sync; echo "start $(wc -l </data/starts) $(cat /data/deep/hello)"'
 
 
@@ -44,7 +47,7 @@ async def test_has_a_shell_and_mounts_another_disk(folder: Path, memory: int) ->
     async with Machine(folder, [disk], memory=memory, extra=start) as machine:
         await machine.line("stillframe-linux ready .* data=/dev/vda$")
         await machine.send("cat /data/name; echo $((6*7))\n")
-        await machine.line("^(/ # )?a disk42$")
+        await machine.line("^a disk42$")
 
 
 async def test_the_agent_freezes_and_thaws(folder: Path, memory: int) -> None:

@@ -70,7 +70,7 @@ async def import_disk(
     """Make a disk of a file. :raise: as `import_xva`."""
     size = (await asyncio.to_thread(path.stat)).st_size
     virtual_size = await asyncio.to_thread(_virtual_size, path, disk_format, size)
-    where = await _default_sr(session) if sr is None else sr
+    where = await default_sr(session) if sr is None else sr
     fields = {"SR": where, "virtual_size": virtual_size, "name_label": name or path.stem, "type": "user"}
     vdi = await session.VDI.create(fields)
     try:
@@ -117,7 +117,8 @@ async def _destroyed(session: Session, vdi: Ref[VDI]) -> None:
         await session.VDI.destroy(vdi)
 
 
-async def _default_sr(session: Session) -> Ref[SR]:
+async def default_sr(session: Session) -> Ref[SR]:
+    """Where new disks go. :raise Failure: DEFAULT_SR_NOT_FOUND."""
     for pool in await session.call("pool.get_all"):
         sr = await session.call("pool.get_default_SR", pool)
         if not is_null(sr):

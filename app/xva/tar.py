@@ -20,6 +20,7 @@ _LONGEST_NAME: Final = 100
 _OCTAL_LIMIT: Final = 8**11
 _CHECKSUM: Final = slice(148, 156)
 _REGULAR: Final = (b"\0", b"0")
+_BINARY: Final = 0x80
 _ZERO_BLOCK: Final = bytes(BLOCK)
 
 
@@ -67,7 +68,7 @@ def unpack(block: bytes) -> Header:
         raise not_understood(f"{shown} in the archive is not a plain file.")
     if not name.isascii():
         raise not_understood(f"{shown} is no name for a file in an .xva.")
-    return Header(name.decode(), _octal(block[124:136], "size"))
+    return Header(name.decode(), _size(block[124:136]))
 
 
 def _checksum_fits(block: bytes) -> bool:
@@ -76,6 +77,13 @@ def _checksum_fits(block: bytes) -> bool:
     except Exception:
         return False
     return stored == sum(block) - sum(block[_CHECKSUM]) + 8 * ord(" ")
+
+
+def _size(field: bytes) -> int:
+    """In octal digits, or as GNU tar writes what is too large for these: in binary, behind a bit that says so."""
+    if field[0] == _BINARY:
+        return int.from_bytes(field[1:])
+    return _octal(field, "size")
 
 
 def _octal(field: bytes, what: str) -> int:

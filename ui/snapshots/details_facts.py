@@ -14,8 +14,11 @@ from ui.snapshots.figures import figures_of, freeze_words, group_words, lock_on,
 from ui.snapshots.subject import Subject
 from ui.widgets.facts import Fact
 
+_SCHEDULE = "stillframe.schedule"
+"""In a snapshot's other_config: the uuid of the schedule that made it."""
 
-def facts_of_one(record: VM, facts: ChainFacts) -> list[Fact]:
+
+def facts_of_one(cache: ObjectCache, record: VM, facts: ChainFacts) -> list[Fact]:
     """What is known of one snapshot; what nobody knows or measured is left out."""
     figures = figures_of(record)
     return [
@@ -29,7 +32,7 @@ def facts_of_one(record: VM, facts: ChainFacts) -> list[Fact]:
         ("State then", words.state_then(record)),
         ("Size", words.size_of(facts), "Own: what deleting it would free. Shared: what others need as well."),
         ("Chain depth", words.depth_of(facts.depth), f"Images in a row below its disks, at most {CHAIN_LIMIT}"),
-        ("Made by", words.made_by(record)),
+        ("Made by", _maker(cache, record)),
         ("Tags", ", ".join(sorted(record.tags))),
     ]
 
@@ -92,6 +95,15 @@ def _schedule(cache: ObjectCache, vm: VM) -> str:
         return "None"
     schedule = cache.get(VMSS, vm.snapshot_schedule)
     return schedule.name_label if schedule is not None else "None"
+
+
+def _maker(cache: ObjectCache, record: VM) -> str:
+    """``By hand``, ``Schedule “Nightly”``; without its name where the schedule is gone or another program's."""
+    if not words.is_scheduled(record):
+        return "By hand"
+    uuid = record.other_config.get(_SCHEDULE, "")
+    known = next((vmss for vmss in cache.all(VMSS).values() if uuid and vmss.uuid == uuid), None)
+    return f"Schedule “{known.name_label}”" if known is not None else "A schedule"
 
 
 def _makers(scheduled: int, many: int) -> str:

@@ -157,7 +157,7 @@ class DetailsPane(Card):
         if not self.description.is_editing():
             self.description.set_text(record.name_description)
         members = len(group_of(self._workspace.cache, ref))
-        self.facts.set_facts(facts_of_one(record, self._subject.facts[ref]))
+        self.facts.set_facts(facts_of_one(self._workspace.cache, record, self._subject.facts[ref]))
         self.notes.set(notes_of_one(record, members))
         self.group.setVisible(members > 1)
         self.follows.set(of_revert(self._workspace.cache, ref))

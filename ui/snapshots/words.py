@@ -134,11 +134,6 @@ def ran_then(snapshot: VM) -> bool:
     return state_then(snapshot) == VMPowerState.Running.value
 
 
-def made_by(snapshot: VM) -> str:
-    """Who made it."""
-    return "A schedule" if is_scheduled(snapshot) else "By hand"
-
-
 def size_of(facts: ChainFacts) -> str:
     """``2.1 GiB own, 9.7 GiB shared``."""
     own = f"{size(facts.own)} own"

@@ -7,7 +7,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QScrollArea
 
-from app.api import VDI, VM, Failure, VMOperation
+from app.api import VDI, VM, VMSS, Failure, VMOperation
 from tests.support.settling import restless
 from tests.ui.snapshots.conftest import OpenTab
 from tests.ui.snapshots.driving import LEFT, plain, press
@@ -32,6 +32,14 @@ def test_details_of_one(tab: SnapshotsTab) -> None:
     assert facts["Chain depth"] == "2 of 30"
     assert facts["Made by"] == "By hand"
     assert facts["State then"] == "Running"
+
+
+def test_the_schedule_that_made_it_is_named(tab: SnapshotsTab, estate: Estate) -> None:
+    tab.chosen.choose(("nightly22",))
+    assert dict(tab.details.facts.facts())["Made by"] == "A schedule"
+    estate.engine.put(VMSS(uuid="night", name_label="Nightly"))
+    estate.engine.change(VM, "nightly22", other_config={"stillframe.schedule": "night"})
+    assert dict(tab.details.facts.facts())["Made by"] == "Schedule “Nightly”"
 
 
 def test_without_a_note_of_it_consistency_is_that_of_one_instant(tab: SnapshotsTab, estate: Estate) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final, TypeVar
+from typing import Final
 
 from app.api import (
     EPOCH,
@@ -19,21 +19,18 @@ from app.api import (
     Host,
     Network,
     Pool,
-    Record,
     VBDType,
     VMGuestMetrics,
     VMMetrics,
     VMPowerState,
     VMSSFrequency,
-    class_of,
 )
 from app.client import ObjectCache
 from ui.base.sizes_and_dates import age, count, date_and_time, duration, exact, size
+from ui.models.looking import Looking
+from ui.models.protection import protector
 from ui.models.states import doing
 from ui.widgets.facts import Fact
-
-R = TypeVar("R", bound=Record)
-Keys = set[tuple[str, str]]
 
 _BOOT_DEVICES: Final = {"c": "hard disk", "d": "CD", "n": "network"}
 _BUSES: Final = {"virtio": "virtio", "sata": "SATA", "ide": "IDE"}
@@ -42,19 +39,6 @@ _FREQUENCIES: Final = {
     VMSSFrequency.daily: "every day",
     VMSSFrequency.weekly: "every week",
 }
-
-
-class Looking:
-    """Reads the cache and notes what was read, so that a later delta can be told to matter or not."""
-
-    def __init__(self, cache: ObjectCache) -> None:
-        self._cache = cache
-        self.keys: Keys = set()
-
-    def get(self, record: type[R], ref: str) -> R | None:
-        """The object's record; noted even where there is none."""
-        self.keys.add((class_of(record).name, ref))
-        return self._cache.get(record, ref)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +151,8 @@ def snapshot_facts(look: Looking, vm: VM, now: datetime | None = None) -> list[F
     newest = max(found, key=lambda snapshot: snapshot.snapshot_time, default=None)
     oldest = min(found, key=lambda snapshot: snapshot.snapshot_time, default=None)
     memory = sum(snapshot.power_state is VMPowerState.Suspended for snapshot in found)
-    vmss = look.get(VMSS, vm.snapshot_schedule)
+    by = protector(look, vm)
+    vmss = look.get(VMSS, by) if by is not None else None
     facts: list[Fact] = [
         ("Snapshots", (f"{len(found)}, {memory} with memory" if memory else str(len(found))) if found else "None yet")
     ]

@@ -15,8 +15,6 @@ from ui.base.dialogs import GROUP, MARGIN
 from ui.base.text import tooltip
 from ui.base.workspace import Workspace
 from ui.machines.facts import (
-    Keys,
-    Looking,
     about_facts,
     disk_facts,
     disks,
@@ -28,6 +26,7 @@ from ui.machines.facts import (
     state_facts,
 )
 from ui.models.chain import disks_of
+from ui.models.looking import Looking
 from ui.models.question import Question
 from ui.models.reasons import why_not
 from ui.models.states import STATE_TONES, is_machine, state_words
@@ -49,7 +48,7 @@ class GeneralTab(QWidget):
         super().__init__(parent)
         self._workspace = workspace
         self._ref = ""
-        self._keys: Keys = set()
+        self._look = Looking(workspace.cache)
         self.setProperty("plane", "background")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.setAccessibleName("General")
@@ -176,7 +175,7 @@ class GeneralTab(QWidget):
     def _on_delta(self, delta: Delta) -> None:
         if self.isVisible() and delta.touches(VDI):
             self.health.again()
-        if not self._ref or self._keys.isdisjoint(delta.added | delta.changed | delta.removed):
+        if not self._ref or not self._look.matters(delta):
             return
         if self.isVisible():
             self._refresh()
@@ -191,7 +190,7 @@ class GeneralTab(QWidget):
             self._show_editable(vm)
             for title, facts in self._facts(look, vm).items():
                 self._fill(title, facts)
-        self._keys = look.keys
+        self._look = look
         self._arrange()
 
     def _fill(self, title: str, facts: list[Fact]) -> None:

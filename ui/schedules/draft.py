@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from app.api import VMSS, VMSSFrequency, VMSSType
 
 DAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+LAST_DAY: Final = "L"
+_MONTHLY: Final = re.compile(r"([0-9]{1,2}) ([0-9]{1,2}) ((?:[0-9]{1,2}|L)(?:,(?:[0-9]{1,2}|L))*) \* \*")
 PREFIX: Final = "stillframe."
 PERIODS: Final = ("hourly", "daily", "weekly", "monthly")
 KEPT_AT_FIRST: Final = {VMSSFrequency.hourly: 10, VMSSFrequency.daily: 7, VMSSFrequency.weekly: 4}
@@ -84,6 +87,38 @@ class Draft:
         """Another frequency; the number kept follows where nobody has chosen one."""
         kept = KEPT_AT_FIRST[frequency] if self.retained == KEPT_AT_FIRST[self.frequency] else self.retained
         return replace(self, frequency=frequency, retained=kept)
+
+
+@dataclass(frozen=True, slots=True)
+class Monthly:
+    """Days of each month, `1` to `31` or `L` for the last one, and a time of day. Kept as a cron expression."""
+
+    days: tuple[str, ...]
+    time: str
+
+    def cron(self) -> str:
+        """Five cron fields."""
+        hour, minute = self.time.split(":")
+        return f"{int(minute)} {int(hour)} {','.join(self.days)} * *"
+
+
+def monthly_of(cron: str) -> Monthly | None:
+    """What a cron expression means, where that is certain days of each month at one time; else None."""
+    match = _MONTHLY.fullmatch(cron)
+    if match is None or int(match[1]) > 59 or int(match[2]) > 23:
+        return None
+    days = month_days(match[3].replace(",", " "))
+    return Monthly(days, f"{int(match[2]):02}:{int(match[1]):02}") if days else None
+
+
+def month_days(text: str) -> tuple[str, ...]:
+    """The days that `1, 15, last` names, ascending, the last one last; none where anything else is among them."""
+    parts = text.replace(",", " ").split()
+    if not all(part.casefold() in ("l", "last") or (part.isdecimal() and 0 < int(part) <= 31) for part in parts):
+        return ()
+    numbers = sorted({int(part) for part in parts if part.isdecimal()})
+    last = (LAST_DAY,) if len(parts) > sum(part.isdecimal() for part in parts) else ()
+    return (*(str(number) for number in numbers), *last)
 
 
 def _is_quarter(moment: str) -> bool:

@@ -9,9 +9,10 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Final
 
-from app.api import VM, VMSS, VMOperation, VMPowerState, is_null
+from app.api import VM, VMSS, VMOperation, VMPowerState
 from app.client import ObjectCache
 from ui.base.sizes_and_dates import count
+from ui.models.protection import protector
 
 TOLERATED: Final = 2.5
 """A gap is told when it is longer than this many of the schedule's own distances."""
@@ -97,8 +98,9 @@ def _lane(
     now: datetime,
 ) -> Lane:
     ordered = tuple(sorted(marks, key=lambda mark: (mark.time, mark.ref)))
-    schedule = None if is_null(vm.snapshot_schedule) else cache.get(VMSS, vm.snapshot_schedule)
-    following = tuple(upcoming.get(vm.snapshot_schedule, ())) if schedule is not None and schedule.enabled else ()
+    protected_by = protector(cache, vm)
+    schedule = cache.get(VMSS, protected_by) if protected_by is not None else None
+    following = tuple(upcoming.get(protected_by or "", ())) if schedule is not None and schedule.enabled else ()
     return Lane(
         vm=ref,
         name=vm.name_label,

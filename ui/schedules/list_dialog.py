@@ -17,6 +17,7 @@ from ui.base.dialogs import GAP, MARGIN, label
 from ui.base.sizes_and_dates import count
 from ui.base.workspace import Workspace
 from ui.models.kept_places import KeptPlaces
+from ui.models.protection import members
 from ui.models.table_model import TableModel
 from ui.schedules.draft import draft_of
 from ui.schedules.history import HistoryPane
@@ -174,7 +175,7 @@ class SchedulesDialog(QDialog):
         cache = self._workspace.cache
         self.model.set_items(rows_of(cache, self._upcoming))
         vms = [vm for vm in cache.all(VM).values() if not vm.is_a_template and not vm.is_control_domain]
-        protected = {ref for record in cache.all(VMSS).values() if record.enabled for ref in record.VMs}
+        protected = {ref for one in cache.all(VMSS).values() if one.enabled for ref in members(cache, one)}
         self.where.setText(f"{len(protected)} of {count(len(vms), 'VM')} protected")
         self._follow()
 

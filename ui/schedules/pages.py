@@ -18,7 +18,8 @@ from ui.base.wizard import WizardPage
 from ui.base.workspace import Workspace
 from ui.models.table_model import Column, TableModel
 from ui.schedules.draft import Draft
-from ui.schedules.words import KINDS, kept_of, kind_of, when_of
+from ui.schedules.tags_field import TagsField
+from ui.schedules.words import KINDS, TAKES, kept_of, when_of, whose
 from ui.widgets import name_page
 from ui.widgets.buttons import button
 from ui.widgets.cards import ChoiceCard
@@ -63,8 +64,11 @@ class Candidate:
 class VMsPage(WizardPage):
     """Which VMs. Ticks survive the filter; Space ticks what is chosen."""
 
-    def __init__(self, workspace: Workspace, ticked: Sequence[str] = (), own: str = "") -> None:
+    def __init__(
+        self, workspace: Workspace, ticked: Sequence[str] = (), own: str = "", tags: tuple[str, ...] = ()
+    ) -> None:
         super().__init__("Virtual machines", "Which virtual machines?", "A VM has one schedule at a time.")
+        self.tags = TagsField(workspace.cache, tags)
         self._cache, self._own = workspace.cache, own
         self._ticked = set(ticked)
         self.search = SearchField("Find a VM…")
@@ -82,6 +86,7 @@ class VMsPage(WizardPage):
         tools.addWidget(self.none)
         self.content.addLayout(tools)
         self.content.addWidget(self.table, 1)
+        self.content.addWidget(self.tags)
         self.content.addWidget(self.conflict)
         self.content.addWidget(self.said)
         self.table.setColumnWidth(0, 280)
@@ -93,6 +98,10 @@ class VMsPage(WizardPage):
         """The ticked VMs that still are there, by name."""
         known = self._candidates()
         return tuple(Ref(ref) for ref in sorted(self._ticked & known.keys(), key=lambda r: (known[r].name, r)))
+
+    def members(self) -> tuple[Ref[VM], ...]:
+        """The ticked VMs and those that the tags choose now."""
+        return tuple(dict.fromkeys((*self.vms(), *self.tags.vms())))
 
     def taken_over(self) -> list[tuple[str, str]]:
         """(VM, schedule) of those that leave another schedule."""
@@ -112,6 +121,7 @@ class VMsPage(WizardPage):
 
     def _connect(self) -> None:
         self.search.searched.connect(self._filter)
+        self.tags.changed.connect(self.changed)
         self.all.clicked.connect(lambda: self.tick(self.model.shown_keys(), True))
         self.none.clicked.connect(lambda: self.tick(list(self._ticked), False))
         self.table.clicked.connect(self._clicked)
@@ -250,7 +260,7 @@ class FinishPage(WizardPage):
                 "schedule",
                 f"“{draft.name}” is made. {when_of(draft)}{f'; the next run is {next_run}' if next_run else ''}.",
             ),
-            (KINDS[draft.kind][0], f"Each run takes {kind_of(draft.kind).lower()} of {count(len(vms), 'VM')}."),
+            (KINDS[draft.kind][0], f"Each run keeps {TAKES[draft.kind]} of {whose(draft, len(vms))}."),
             ("delete", f"{kept_of(draft)} are kept; older ones of this schedule go after the new one is there."),
             ("lock", "Snapshots taken by hand, locked ones and the last one are never removed."),
         ]

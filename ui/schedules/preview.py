@@ -179,6 +179,14 @@ class Preview(Card):
             self._wanted = wanted
             self._pause.start()
 
+    def show_missing(self, reason: str) -> None:
+        """Show no runs: an answer is missing."""
+        self.stop()
+        self._wanted = None
+        self.runs, self.problem = [], ""
+        self.strip.hide()
+        self.lines.setText(reason)
+
     def stop(self) -> None:
         """Ask no more."""
         self._pause.stop()

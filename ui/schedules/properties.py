@@ -68,7 +68,7 @@ class PropertiesDialog(Dialog):
         super().__init__(f"Properties of “{record.name_label}”", primary="Save", parent=parent)
         self._base = draft_of(record)
         self.name_page = NamePage(workspace, self._base, own=ref)
-        self.vms_page = VMsPage(workspace, sorted(record.VMs), own=ref)
+        self.vms_page = VMsPage(workspace, sorted(record.VMs), own=ref, tags=self._base.tags)
         self.type_page = TypePage(workspace, self._base)
         self.when_page = WhenPage(workspace, self._base, record.uuid)
         self._pages = (self.name_page, self.vms_page, self.type_page, self.when_page)
@@ -86,13 +86,13 @@ class PropertiesDialog(Dialog):
         name, description = self.name_page.words()
         kind, only_running = self.type_page.kind(), self.type_page.only_running.isChecked()
         base = Draft(
-            name=name, description=description, kind=kind, only_running=only_running, tags=self._base.tags,
+            name=name, description=description, kind=kind, only_running=only_running, tags=self.vms_page.tags.tags(),
             extra=self._base.extra,
         )  # fmt: skip
         return self.when_page.applied(base)
 
     def _follow(self) -> None:
-        vms = self.vms_page.vms()
+        vms = self.vms_page.members()
         self.type_page.show_vms(vms)
         self.when_page.set_base(self.draft())
         self.when_page.show_vms(vms)

@@ -11,10 +11,11 @@ from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter
 from PySide6.QtWidgets import QStyledItemDelegate, QStyleOptionViewItem
 
-from app.api import VM, VMSS, VMSSRun, VMSSRunStatus
+from app.api import VMSS, VMSSRun, VMSSRunStatus
 from app.client import ObjectCache
 from ui.base import theme
 from ui.base.sizes_and_dates import age, date_and_time, exact, until
+from ui.models.protection import members
 from ui.models.table_model import KEY_ROLE, Column
 from ui.schedules.words import STATUSES, is_a_run, kind_of, latest, outcome_of, when
 
@@ -63,7 +64,7 @@ def rows_of(cache: ObjectCache, upcoming: Mapping[str, Upcoming]) -> dict[str, S
     """A row for each schedule, by reference."""
     runs = runs_by_schedule(cache)
     return {
-        str(ref): _row(record, runs.get(ref, []), upcoming.get(ref), _members(cache, record))
+        str(ref): _row(record, runs.get(ref, []), upcoming.get(ref), len(members(cache, record)))
         for ref, record in cache.all(VMSS).items()
     }
 
@@ -73,12 +74,6 @@ def _row(record: VMSS, runs: list[VMSSRun], upcoming: Upcoming | None, vms: int)
     recent = tuple(STATUSES[run.status][2] for run in told[-RECENT:])
     busy = any(run.status is VMSSRunStatus.running for run in told)
     return ScheduleRow(record, vms, upcoming if record.enabled else None, latest(runs), recent, busy)
-
-
-def _members(cache: ObjectCache, record: VMSS) -> int:
-    tags = {tag.strip() for tag in record.schedule.get("stillframe.tags", "").split(",") if tag.strip()}
-    tagged = {ref for ref, vm in cache.all(VM).items() if tags & vm.tags and not vm.is_a_template} if tags else set()
-    return len(record.VMs | tagged)
 
 
 def columns() -> list[Column[ScheduleRow]]:

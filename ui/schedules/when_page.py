@@ -6,15 +6,26 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
+from zoneinfo import available_timezones
 
 from PySide6.QtCore import QSignalBlocker, Qt
-from PySide6.QtWidgets import QComboBox, QGridLayout, QHBoxLayout, QLineEdit, QStackedWidget, QToolButton, QWidget
+from PySide6.QtWidgets import (
+    QComboBox,
+    QCompleter,
+    QGridLayout,
+    QHBoxLayout,
+    QLineEdit,
+    QSizePolicy,
+    QStackedWidget,
+    QToolButton,
+    QWidget,
+)
 
 from app.api import VM, Ref, VMSSFrequency
 from ui.base.dialogs import GAP, label
 from ui.base.wizard import WizardPage
 from ui.base.workspace import Workspace
-from ui.schedules.draft import DAYS, PERIODS, Draft
+from ui.schedules.draft import DAYS, LAST_DAY, PERIODS, Draft, Monthly, month_days, monthly_of
 from ui.schedules.pages import beside
 from ui.schedules.preview import Preview
 from ui.widgets.buttons import Segmented
@@ -24,8 +35,10 @@ KEYS: Final = (
     (VMSSFrequency.hourly.value, "Hourly"),
     (VMSSFrequency.daily.value, "Daily"),
     (VMSSFrequency.weekly.value, "Weekly"),
+    ("monthly", "Monthly"),
     ("custom", "Custom"),
 )
+_BY_CRON: Final = ("monthly", "custom")
 _CRON: Final = "minute, hour, day, month, weekday; L is the last day"
 _UNITS: Final = {"hourly": "hours", "daily": "days", "weekly": "weeks", "monthly": "months"}
 MISSED: Final = (("run-once", "Take one on return"), ("skip", "Leave it out, and tell"))
@@ -41,16 +54,20 @@ class WhenPage(WizardPage):
         self.way = Segmented(KEYS, "How often")
         self.minute = QComboBox()
         self.time = QLineEdit()
+        self.month_days = QLineEdit()
         self.days = [_day_button(day) for day in DAYS]
         self.cron = QLineEdit()
         self.zone = QLineEdit()
         self.span = QLineEdit()
         self.retained = SpinBox("Newest snapshots kept", 1, 10)
         self.keep = {period: SpinBox(f"{period} snapshots kept", 0, 999) for period in PERIODS}
-        self.max_age = SpinBox("Greatest age in days", 0, 3650)
+        self.max_age = SpinBox("Greatest age in days", 0, 3650, suffix=" days")
         self.missed = QComboBox()
         self.preview = Preview(workspace)
+        self._several = label("commas between several", "secondary")
         self._rows = QStackedWidget()
+        self._rows.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+        self._set_up_fields()
         self._lay_out()
         self._fill(draft)
         self._connect()
@@ -61,14 +78,14 @@ class WhenPage(WizardPage):
     def applied(self, draft: Draft) -> Draft:
         """The draft with this page's answers."""
         way = self.way.current()
-        frequency = VMSSFrequency.daily if way == "custom" else VMSSFrequency(way)
+        frequency = VMSSFrequency.daily if way in _BY_CRON else VMSSFrequency(way)
         return replace(
             draft,
             frequency=frequency,
             minute=int(self.minute.currentText()),
             times=tuple(sorted(_times(self.time.text()))) or draft.times,
             days=tuple(day for day, made in zip(DAYS, self.days, strict=True) if made.isChecked()) or draft.days,
-            cron=" ".join(self.cron.text().split()) if way == "custom" else "",
+            cron=self._expression(way),
             zone=self.zone.text().strip(),
             window=self.span.text().replace(" ", ""),
             retained=self.retained.value(),
@@ -78,14 +95,32 @@ class WhenPage(WizardPage):
         )
 
     def why_incomplete(self) -> str:
+        return self._why_incomplete_here() or self.preview.problem
+
+    def _why_incomplete_here(self) -> str:
         way = self.way.current()
         if way == "custom" and not self.cron.text().strip():
             return "Five cron fields are needed, as in 30 2 * * mon-fri."
+        if way == "monthly":
+            return self._why_not_monthly()
         if way in ("daily", "weekly") and (not _times(self.time.text()) or not _all_times(self.time.text())):
             return "A time of day is needed, as in 22:00; several have commas between."
         if way == "weekly" and not any(day.isChecked() for day in self.days):
             return "Choose at least one day."
-        return self.preview.problem
+        return ""
+
+    def _expression(self, way: str) -> str:
+        if way == "custom":
+            return " ".join(self.cron.text().split())
+        days, times = month_days(self.month_days.text()), _times(self.time.text())
+        return Monthly(days, times[0]).cron() if way == "monthly" and days and times else ""
+
+    def _why_not_monthly(self) -> str:
+        if not month_days(self.month_days.text()):
+            return "Days of the month are needed, as in 1, 15, last."
+        if len(_times(self.time.text())) != 1 or not _all_times(self.time.text()):
+            return "One time of day is needed, as in 22:00."
+        return ""
 
     def show_vms(self, vms: Sequence[Ref[VM]]) -> None:
         """Whose snapshots the preview counts."""
@@ -99,7 +134,7 @@ class WhenPage(WizardPage):
 
     # ---- the layout -------------------------------------------------------------------------------------------
 
-    def _lay_out(self) -> None:
+    def _set_up_fields(self) -> None:
         self.minute.addItems(["0", "15", "30", "45"])
         self.minute.setAccessibleName("Minutes past the hour")
         for key, words in MISSED:
@@ -109,9 +144,21 @@ class WhenPage(WizardPage):
         _field(self.cron, "Cron expression", "30 2 * * mon-fri", 220)
         _field(self.zone, "Time zone", "the server's", 160)
         _field(self.span, "Allowed between", "any time", 120)
+
+    def _lay_out(self) -> None:
         self._rows.addWidget(_row(label("Minutes past the hour"), self.minute))
+        _field(self.month_days, "Days of the month", "1, 15, last", 120)
+        self.max_age.setSpecialValueText("any age")
+        for number in self.keep.values():
+            number.setSpecialValueText("no")
+        names = QCompleter(sorted(available_timezones()), self.zone)
+        names.setCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
+        names.setFilterMode(Qt.MatchFlag.MatchContains)
+        self.zone.setCompleter(names)
+        self.span.setToolTip("Two times of day, as in 22:00-06:00. Runs outside of them are left out.")
         self._rows.addWidget(_row(label("Every day at"), self.time))
         self._rows.addWidget(_row(*self.days, label("at")))
+        self._rows.addWidget(_row(label("On day"), self.month_days, label("at")))
         self._rows.addWidget(_row(label("Cron"), self.cron, label(_CRON, "secondary")))
         self.content.addLayout(beside(self.way))
         self.content.addWidget(self._rows)
@@ -122,7 +169,7 @@ class WhenPage(WizardPage):
         lines: tuple[tuple[str, Sequence[QWidget]], ...] = (
             ("Keep the last", [self.retained, label("snapshots of this schedule per VM", "quiet")]),
             ("And one in each of", keep),
-            ("None older than", [self.max_age, label("days (0: any age)", "quiet")]),
+            ("None older than", [self.max_age]),
             ("If a run was missed", [self.missed]),
             ("Zone", [self.zone, label("allowed between", "quiet"), self.span]),
         )
@@ -136,9 +183,13 @@ class WhenPage(WizardPage):
         self.content.addStretch()
 
     def _fill(self, draft: Draft) -> None:
-        self.way.set_current("custom" if draft.cron else draft.frequency.value)
+        monthly = monthly_of(draft.cron)
+        by_cron = "monthly" if monthly is not None else "custom"
+        self.way.set_current(by_cron if draft.cron else draft.frequency.value)
+        if monthly is not None:
+            self.month_days.setText(", ".join(monthly.days).replace(LAST_DAY, "last"))
         self.minute.setCurrentText(str(draft.minute // 15 * 15))
-        self.time.setText(", ".join(draft.times))
+        self.time.setText(monthly.time if monthly is not None else ", ".join(draft.times))
         for day, made in zip(DAYS, self.days, strict=True):
             made.setChecked(day in draft.days)
         self.cron.setText(draft.cron)
@@ -154,7 +205,7 @@ class WhenPage(WizardPage):
         self.way.chosen.connect(self._switched)
         self.minute.currentIndexChanged.connect(self._answer)
         self.missed.currentIndexChanged.connect(self._answer)
-        for field in (self.time, self.cron, self.zone, self.span):
+        for field in (self.time, self.month_days, self.cron, self.zone, self.span):
             field.textChanged.connect(self._answer)
         for day in self.days:
             day.toggled.connect(self._answer)
@@ -164,7 +215,7 @@ class WhenPage(WizardPage):
 
     def _switched(self) -> None:
         way = self.way.current()
-        if way != "custom":
+        if way not in _BY_CRON:
             kept = self._draft.with_frequency(VMSSFrequency(way)).retained
             with QSignalBlocker(self.retained):
                 self.retained.setValue(kept)
@@ -176,15 +227,21 @@ class WhenPage(WizardPage):
         # The one field for times serves two of the rows; a stretch ends each.
         row = self._rows.currentWidget()
         rows = row.layout() if row is not None else None
-        if way in ("daily", "weekly") and isinstance(rows, QHBoxLayout):
-            rows.removeWidget(self.time)
-            rows.insertWidget(rows.count() - 1, self.time)
+        if way in ("daily", "weekly", "monthly") and isinstance(rows, QHBoxLayout):
+            for widget in (self.time, self._several):
+                rows.removeWidget(widget)
+                rows.insertWidget(rows.count() - 1, widget)
+            self._several.setVisible(way != "monthly")
         frequency = self.applied(self._draft).frequency
         self._draft = replace(self._draft, frequency=frequency, retained=self.retained.value())
         self._ask()
         self.changed.emit()
 
     def _ask(self) -> None:
+        missing = self._why_incomplete_here()
+        if missing:
+            self.preview.show_missing(missing)
+            return
         self.preview.show_draft(self.applied(self._draft), self._vms, self._uuid)
 
 

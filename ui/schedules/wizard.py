@@ -10,14 +10,14 @@ from PySide6.QtWidgets import QWidget
 from app.api import VM, VMSS, ConnectionLost, Failure, Ref, VMSSCalls, is_null
 from ui.base.commands import Selection
 from ui.base.dialogs import ask
-from ui.base.sizes_and_dates import count, until
+from ui.base.sizes_and_dates import until
 from ui.base.wizard import Wizard
 from ui.base.workspace import Workspace
 from ui.schedules.draft import Draft
 from ui.schedules.keep_running import offer
 from ui.schedules.pages import FinishPage, NamePage, TypePage, VMsPage
 from ui.schedules.when_page import WhenPage
-from ui.schedules.words import kept_of, kind_of, when_of
+from ui.schedules.words import kept_of, kind_of, when_of, whose
 from ui.widgets.cards import Card
 from ui.widgets.facts import FactGrid
 
@@ -108,7 +108,8 @@ class ScheduleWizard(Wizard):
         """All answers now."""
         name, description = self.name_page.words()
         kind, only_running = self.type_page.kind(), self.type_page.only_running.isChecked()
-        base = Draft(name=name, description=description, kind=kind, only_running=only_running)
+        tags = self.vms_page.tags.tags()
+        base = Draft(name=name, description=description, kind=kind, only_running=only_running, tags=tags)
         return self.when_page.applied(base)
 
     def wish(self) -> Wish:
@@ -120,17 +121,17 @@ class ScheduleWizard(Wizard):
         self.when_page.preview.stop()
 
     def _follow(self) -> None:
-        draft, vms = self.draft(), self.vms_page.vms()
-        self.type_page.show_vms(vms)
+        draft, vms, members = self.draft(), self.vms_page.vms(), self.vms_page.members()
+        self.type_page.show_vms(members)
         self.when_page.set_base(replace(draft))
-        self.when_page.show_vms(vms)
+        self.when_page.show_vms(members)
         runs = self.when_page.preview.runs
         following = until(runs[0].local) if runs else ""
         self.finish_page.show_plan(draft, vms, self.vms_page.taken_over(), following)
         self.summary.set_facts(
             [
                 ("Name", draft.name),
-                ("Protects", count(len(vms), "VM") if vms else "No VM yet"),
+                ("Protects", whose(draft, len(vms)) if vms or draft.tags else "No VM yet"),
                 ("Type", kind_of(draft.kind)),
                 ("Runs", when_of(draft)),
                 ("Next run", following),

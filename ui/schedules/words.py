@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from app.api import VMSS, VMSSFrequency, VMSSRun, VMSSRunStatus, VMSSType
 from ui.base.sizes_and_dates import count
-from ui.schedules.draft import DAYS, Draft, draft_of
+from ui.schedules.draft import DAYS, LAST_DAY, Draft, Monthly, draft_of, monthly_of
 
 KINDS: Final[Mapping[VMSSType, tuple[str, str, str]]] = {
     VMSSType.snapshot: (
@@ -32,6 +32,13 @@ KINDS: Final[Mapping[VMSSType, tuple[str, str, str]]] = {
 """Icon, title and what it means."""
 
 
+TAKES: Final[Mapping[VMSSType, str]] = {
+    VMSSType.snapshot: "the disks",
+    VMSSType.snapshot_with_quiesce: "the disks, with files flushed,",
+    VMSSType.checkpoint: "disks and memory",
+}
+
+
 def kind_of(kind: VMSSType) -> str:
     """``Disks only``."""
     return KINDS[kind][1]
@@ -39,7 +46,10 @@ def kind_of(kind: VMSSType) -> str:
 
 def when_of(draft: Draft) -> str:
     """``Every day at 22:00``, ``Mondays and Fridays at 02:30``, ``Every hour at 15 past``."""
-    if draft.cron:
+    monthly = monthly_of(draft.cron)
+    if monthly is not None:
+        said = f"{_month_days(monthly)} at {monthly.time}"
+    elif draft.cron:
         said = f"By cron: {draft.cron}"
     elif draft.frequency is VMSSFrequency.hourly:
         said = f"Every hour at {draft.minute} past" if draft.minute else "Every hour, on the hour"
@@ -52,6 +62,23 @@ def when_of(draft: Draft) -> str:
     if draft.window:
         said += f", between {draft.window.replace('-', ' and ')}"
     return said
+
+
+def _month_days(monthly: Monthly) -> str:
+    """``On the last day of each month``, ``On days 1 and 15 of each month``."""
+    numbers = [day for day in monthly.days if day != LAST_DAY]
+    said = [f"{'day' if len(numbers) == 1 else 'days'} {_listed(numbers)}"] if numbers else []
+    if LAST_DAY in monthly.days:
+        said.append("the last day")
+    return f"On {_listed(said)} of each month"
+
+
+def whose(draft: Draft, vms: int) -> str:
+    """``3 VMs``, ``2 VMs and all tagged “web” or “db”``."""
+    said = [count(vms, "VM")] if vms or not draft.tags else []
+    if draft.tags:
+        said.append(f"all tagged {' or '.join(f'“{tag}”' for tag in draft.tags)}")
+    return " and ".join(said)
 
 
 def when(record: VMSS) -> str:

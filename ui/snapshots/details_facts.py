@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from app.api import VM, VMSS, is_null
+from app.api import VM, VMSS
 from app.client import ObjectCache
 from ui.base.dialogs import Consequence
 from ui.base.sizes_and_dates import date_and_time, exact, size
 from ui.models.chain import CHAIN_LIMIT, ChainFacts, total
+from ui.models.protection import protector
 from ui.snapshots import words
 from ui.snapshots.figures import figures_of, freeze_words, group_words, lock_on, lock_words, memory_words, took_words
 from ui.snapshots.subject import Subject
@@ -91,9 +92,8 @@ def facts_of_vm(cache: ObjectCache, subject: Subject) -> list[Fact]:
 
 
 def _schedule(cache: ObjectCache, vm: VM) -> str:
-    if is_null(vm.snapshot_schedule):
-        return "None"
-    schedule = cache.get(VMSS, vm.snapshot_schedule)
+    by = protector(cache, vm)
+    schedule = cache.get(VMSS, by) if by is not None else None
     return schedule.name_label if schedule is not None else "None"
 
 

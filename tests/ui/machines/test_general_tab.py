@@ -19,8 +19,9 @@ from tests.ui.machines.world import MIB, NOW, World, billing_db, make_world
 from ui.base import theme
 from ui.base.dialogs import ErrorDialog
 from ui.machines import commands
-from ui.machines.facts import Looking, snapshot_facts, state_facts
+from ui.machines.facts import snapshot_facts, state_facts
 from ui.machines.general_tab import GeneralTab
+from ui.models.looking import Looking
 
 
 def shown(world: World, qtbot: QtBot, ref: str) -> GeneralTab:

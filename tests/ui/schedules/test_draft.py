@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from app.api import VMSS, VMSSFrequency, VMSSType
 from app.schedule.fields import checked_entries, definition
-from ui.schedules.draft import DAYS, Draft, draft_of
+from ui.schedules.draft import DAYS, Draft, draft_of, month_days, monthly_of
 from ui.schedules.words import kept_of, when_of
 
 TIMES = st.lists(
@@ -74,11 +74,26 @@ def test_keys_that_the_form_does_not_show_survive() -> None:
             "Mondays and Fridays at 02:30",
         ),
         (Draft(frequency=VMSSFrequency.weekly, days=DAYS, times=("02:30",)), "Every day at 02:30"),
-        (Draft(cron="0 4 L * *"), "By cron: 0 4 L * *"),
+        (Draft(cron="0 4 L * *"), "On the last day of each month at 04:00"),
+        (Draft(cron="30 22 1,15,L * *"), "On days 1 and 15 and the last day of each month at 22:30"),
+        (Draft(cron="0 4 1 * *"), "On day 1 of each month at 04:00"),
+        (Draft(cron="0 4 L * mon"), "By cron: 0 4 L * mon"),
+        (Draft(cron="0 4 32 * *"), "By cron: 0 4 32 * *"),
     ],
 )
 def test_when_in_words(draft: Draft, words: str) -> None:
     assert when_of(draft) == words
+
+
+@pytest.mark.parametrize("cron", ["0 4 L * *", "30 22 1,15,L * *", "5 0 31 * *"])
+def test_a_monthly_rule_survives_the_form(cron: str) -> None:
+    monthly = monthly_of(cron)
+    assert monthly is not None and monthly.cron() == cron
+
+
+@pytest.mark.parametrize("text", ["", "0", "32", "1, x", "first", "²"])
+def test_days_that_no_month_has(text: str) -> None:
+    assert month_days(text) == ()
 
 
 def test_what_is_kept_in_words() -> None:

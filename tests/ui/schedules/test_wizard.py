@@ -6,10 +6,12 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
-from app.api import VM, Failure, VMSSType
+from app.api import VM, VMSS, Failure, VMSSType
 from tests.ui.machines.windows import opened, until
 from tests.ui.schedules.conftest import Pool
 from ui.base.dialogs import ErrorDialog
+from ui.schedules.draft import draft_of
+from ui.schedules.when_page import WhenPage
 from ui.schedules.wizard import ScheduleWizard
 
 
@@ -139,3 +141,47 @@ async def test_vms_that_cannot_are_named(pool: Pool, kind: VMSSType) -> None:
     wizard.type_page.cards[kind].setChecked(True)
     assert "mail" in wizard.type_page.outlook.text()
     wizard.reject()
+
+
+async def test_days_of_the_month_and_the_last_one(pool: Pool) -> None:
+    pool.engine.answer("VMSS.create", "OpaqueRef:new")
+    wizard = await open_wizard(pool, "mail")
+    page = wizard.when_page
+    await fill(wizard)
+    wizard.go_back()
+    page.way.set_current("monthly")
+    page._switched()
+    page.time.setText("4:30, 5:00")
+    assert wizard.next.toolTip().startswith("Days of the month")
+    page.month_days.setText("last, 1")
+    assert wizard.next.toolTip().startswith("One time")
+    page.time.setText("4:30")
+    await until(lambda: wizard.finish_page.steps.said() and wizard.next.isEnabled())
+    assert wizard.summary.value("Runs") == "On day 1 and the last day of each month at 04:30"
+    wizard.go_next()
+    wizard.go_next()
+    await until(lambda: pool.engine.called("VMSS.create"))
+    ((record,),) = pool.engine.called("VMSS.create")
+    assert record["schedule"]["stillframe.cron"] == "30 4 1,L * *"
+    again = WhenPage(pool.workspace, draft_of(VMSS(schedule=record["schedule"])))
+    assert (again.way.current(), again.month_days.text(), again.time.text()) == ("monthly", "1, last", "04:30")
+    again.preview.stop()
+    again.deleteLater()
+
+
+async def test_tags_choose_vms_that_are_free(pool: Pool) -> None:
+    for vm in ("mail", "快照 server"):  # mail has a schedule already
+        pool.engine.change(VM, pool.vms[vm], tags=frozenset({"prod"}))
+    pool.engine.answer("VMSS.create", "OpaqueRef:new")
+    wizard = await open_wizard(pool)
+    wizard.vms_page.tags.field.setText("prod, qa")
+    assert wizard.vms_page.tags.said.text() == "1 VM now"
+    assert wizard.vms_page.members() == (pool.vms["快照 server"],)
+    await until(lambda: wizard.when_page.preview.runs and wizard.when_page.preview.runs[0].taken == ("快照 server",))
+    await fill(wizard)
+    assert any("all tagged “prod” or “qa”" in words for _, words in wizard.finish_page.steps.said())
+    wizard.go_next()
+    await until(lambda: pool.engine.called("VMSS.create"))
+    ((record,),) = pool.engine.called("VMSS.create")
+    assert record["schedule"]["stillframe.tags"] == "prod,qa" and record["enabled"]
+    assert pool.engine.called("VM.set_snapshot_schedule") == []

@@ -14,6 +14,7 @@ from tests.bench import (
     checkpoint_pause,
     desktop,
     guest_stall,
+    many_guests,
     merging,
     schedules,
     size_independence,
@@ -39,6 +40,7 @@ def known() -> list[Benchmark]:
         store_speed.benchmark(),
         wire_encoding.benchmark(),
         schedules.benchmark(),
+        many_guests.benchmark(),
         *merging.benchmarks(),
     ]
 

@@ -101,7 +101,7 @@ class FilePage(WizardPage):
         self.contents, self._refusal = None, ""
         self.verdict.hide()
         self.inside.hide()
-        self.zone.setVisible(not self.path.text().strip())
+        self.zone.show()
         if self.path.text().strip():
             self._pause.start()
         self.changed.emit()
@@ -126,6 +126,7 @@ class FilePage(WizardPage):
 
     def _show(self, found: Contents) -> None:
         self.inside.show_contents(found)
+        self.zone.hide()
         self.inside.show()
         said = " ".join(found.notes)
         if found.metadata_only:

@@ -136,6 +136,7 @@ async def test_a_file_that_is_none_is_refused(world: World, transfers: Transfers
     transfers.xva = error
     wizard = await wizard_of(world)
     assert words in wizard.file.verdict.sentence()
+    assert wizard.file.zone.isVisible(), "another file is welcome"
     assert not wizard.next.isEnabled()
     wizard.reject()
 

@@ -8,6 +8,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
 
@@ -94,7 +95,7 @@ class HttpChannel:
         if not address.secure:
             return False
         context, known = await self._trust.context(address)
-        return aiohttp.Fingerprint(digest_of(known)) if known else context
+        return _fingerprint(known) if known else context
 
     def _client(self) -> aiohttp.ClientSession:
         if self._http is None:
@@ -108,6 +109,12 @@ class HttpChannel:
                 auto_decompress=False,
             )
         return self._http
+
+
+@cache
+def _fingerprint(known: str) -> aiohttp.Fingerprint:
+    """The same object each time: aiohttp uses a connection again only for an equal one, and they equal themselves."""
+    return aiohttp.Fingerprint(digest_of(known))
 
 
 def _watched_socket(info: tuple[Any, ...]) -> socket.socket:

@@ -39,10 +39,12 @@ class Replay:
 
     answers: list[Answer]
     requests: list[Request] = field(default_factory=list)
+    connections: int = 0
     address: Address = field(default_factory=lambda: Address("127.0.0.1"))
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection."""
+        self.connections += 1
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
             while await self._answer(reader, writer):
                 pass

@@ -22,6 +22,7 @@ from tests.bench import (
     store_speed,
     ui_stall,
     wire_encoding,
+    wire_load,
 )
 from tests.bench.benchmark import Benchmark, Options, choose, run
 from tests.bench.machine import facts
@@ -39,6 +40,7 @@ def known() -> list[Benchmark]:
         ui_stall.benchmark(),
         store_speed.benchmark(),
         wire_encoding.benchmark(),
+        wire_load.benchmark(),
         schedules.benchmark(),
         many_guests.benchmark(),
         *merging.benchmarks(),

@@ -188,7 +188,7 @@ async def test_numbers_void_and_foreign_messages(opened: Any) -> None:
     assert await session.call("VM.get_memory_static_max", NULL) == 5
     assert await session.call("task.get_progress", NULL) == 1.5
     assert await session.call("system.listMethods") == ("OpaqueRef:a",)
-    assert await session.call("role.get_all_records") == {"OpaqueRef:r": {"uuid": "u"}}
+    assert await session.call("warp_core.get_all_records") == {"OpaqueRef:r": {"uuid": "u"}}
     assert await session.call("event.register", ["*"]) is None
     assert said(server.requests[4]) == ("system.listMethods", [])
 

@@ -8,7 +8,9 @@ from datetime import datetime
 from typing import Final
 
 from app.api import SR, VDI, VM, VMSS, Host, Message, MessageClass, Pool, Record, class_of, is_null
+from app.api.run_errors import read_errors
 from app.client import ObjectCache
+from ui.base.failures import explain
 from ui.navigation.placement import Key
 
 #: icon and word of each severity, worst first
@@ -54,6 +56,18 @@ _TITLES: Final[Mapping[str, str]] = {
     "MAIL_SENT_AGAIN": "Alerts are sent by e-mail again",
     "ALARM": "Alarm",
 }
+_ADVICE: Final[Mapping[str, str]] = {
+    "VM_PAUSED_BY_HOST": "See to the reason, make room on the storage if it is full, then unpause the VM.",
+    "VM_STILL_FROZEN": "Look into the guest; restarting it lets its files go in any case.",
+    "SR_MERGE_BLOCKED": "The Chains tab of the storage tells what each merge waits for.",
+    "VDI_CHAIN_TOO_DEEP": "Delete snapshots that are not needed, and let the merging finish.",
+    "VMSS_SNAPSHOT_FAILED": "See to the reason; the next run tries again, or choose Run now in VM Snapshot Schedules.",
+    "VMSS_SNAPSHOT_MISSED_EVENT": "Stillframe or the machine did not run then. Pool > Keep Schedules Running lets a "
+    "service run them without the window.",
+    "VMSS_VM_UNPROTECTED": "The history in VM Snapshot Schedules tells why its runs took no snapshot.",
+    "MAIL_NOT_SENT": "Check Pool > E-mail about Schedules, and send a test message.",
+}
+"""What to do, where something is to be done."""
 _CLASSES: Final = ("VM", "SR", "VDI", "VBD", "VIF", "PIF", "PBD", "VMSS", "HA")
 
 
@@ -67,6 +81,7 @@ class Alert:
     when: datetime
     object_name: str
     subject: Key | None
+    advice: str = ""
 
     @property
     def icon(self) -> str:
@@ -80,7 +95,7 @@ class Alert:
 
     def as_text(self) -> str:
         """All of it, to be copied."""
-        return "\n".join(filter(None, (f"{self.word}: {self.title}", self.object_name, self.body)))
+        return "\n".join(filter(None, (f"{self.word}: {self.title}", self.object_name, self.body, self.advice)))
 
 
 class Subjects:
@@ -105,6 +120,11 @@ class Subjects:
             return ("VM", record.snapshot_of), record
         return (class_of(record_type).name, ref), record
 
+    def in_words(self, body: str) -> str:
+        """The lines of a failed run, which are made for XenCenter, as sentences."""
+        said = [f"{error.vm}: {explain(error.failure, self._cache).why}" for error in read_errors(body)]
+        return "\n".join(said) or body
+
 
 def alert_of(message: Message, subjects: Subjects) -> Alert:
     """A message as a row."""
@@ -113,7 +133,8 @@ def alert_of(message: Message, subjects: Subjects) -> Alert:
     severity = 0 if message.priority < _ATTENTION else 1 if message.priority == _ATTENTION else 2
     title = _TITLES.get(message.name) or _plain(message.name) or "Message"
     key = None if found is None or found[0][0] in ("VDI", "VMSS") else found[0]
-    return Alert(title, message.body, severity, message.timestamp, name, key)
+    body = subjects.in_words(message.body) if message.name == "VMSS_SNAPSHOT_FAILED" else message.body
+    return Alert(title, body, severity, message.timestamp, name, key, _ADVICE.get(message.name, ""))
 
 
 def _plain(name: str) -> str:

@@ -58,6 +58,7 @@ class AlertsPage(ListPage):
         self._mark = IconLabel("alert-info")
         self.heading = label("", "strong")
         self.body = label("")
+        self.advice = label("", "quiet")
         self.facts = FactGrid(name="The chosen alert")
         self.copy = button("Copy details", "copy")
         self.go_to = button("Show object", "forward")
@@ -114,6 +115,7 @@ class AlertsPage(ListPage):
 
     def _lay_out_details(self) -> None:
         self.body.setWordWrap(True)
+        self.advice.setWordWrap(True)
         title = QHBoxLayout()
         title.setSpacing(GAP)
         title.addWidget(self._mark)
@@ -125,6 +127,7 @@ class AlertsPage(ListPage):
         row.addStretch()
         self.details.content.addLayout(title)
         self.details.content.addWidget(self.body)
+        self.details.content.addWidget(self.advice)
         self.details.content.addWidget(self.facts)
         self.details.content.addLayout(row)
 
@@ -143,6 +146,8 @@ class AlertsPage(ListPage):
         self.heading.setText(alert.title)
         self.body.setText(alert.body)
         self.body.setVisible(bool(alert.body))
+        self.advice.setText(alert.advice)
+        self.advice.setVisible(bool(alert.advice))
         self.facts.set_facts(
             [
                 ("Severity", alert.word),

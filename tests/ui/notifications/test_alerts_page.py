@@ -9,7 +9,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
-from app.api import VDI, VM, Message, MessageClass
+from app.api import VDI, VM, VMSS, Message, MessageClass
 from tests.support.fake_session import FakeEngine
 from tests.ui.main_window import pools
 from ui.base.workspace import Workspace
@@ -114,3 +114,24 @@ def test_without_messages_it_says_so(qtbot: QtBot, workspace: Workspace) -> None
     qtbot.addWidget(page)
     assert page.model.rowCount() == 0
     assert not page.dismiss_all.isEnabled()
+
+
+def test_a_failed_run_is_told_in_sentences_with_what_to_do(page: AlertsPage, engine: FakeEngine) -> None:
+    body = "VM: web UUID: u1 Error:['SR_BACKEND_FAILURE_44','','x','5 GiB are needed.'],\nVM: db UUID: u2 Error:['X'],"
+    schedule = engine.put(VMSS(name_label="Nightly", uuid="night"))
+    engine.put(
+        Message(
+            name="VMSS_SNAPSHOT_FAILED", priority=3, cls=MessageClass.VMSS, obj_uuid="night", body=body,
+            timestamp=datetime.now(UTC),
+        )
+    )  # fmt: skip
+    assert schedule and page.model.item(0).object_name == "Nightly"
+    page.table.selectRow(0)
+    assert page.body.text() == "web: The storage is full. 5 GiB are needed.\ndb: X"
+    assert "Run now" in page.advice.text() and "Run now" in page.model.item(0).as_text()
+
+
+def test_a_recovery_is_information(engine: FakeEngine) -> None:
+    for name in ("VMSS_SNAPSHOT_RECOVERED", "VMSS_VM_PROTECTED"):
+        alert = alert_of(Message(name=name, priority=5), Subjects(engine.cache))
+        assert (alert.word, alert.advice) == ("Information", "") and "again" in alert.title

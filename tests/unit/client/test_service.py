@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import plistlib
 import shlex
+import shutil
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -101,6 +103,16 @@ def test_words_in_the_unit_are_quoted(config: Config, monkeypatch: pytest.Monkey
     monkeypatch.setattr(service, "command", lambda _config: ["/opt/my python", 'a"b', "100%", "$HOME", "back\\slash"])
     line = next(line for line in unit_text(config).splitlines() if line.startswith("ExecStart="))
     assert line == r'ExecStart="/opt/my python" "a\"b" "100%%" "$$HOME" "back\\slash"'
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
+def test_systemd_finds_nothing_wrong_with_the_unit(config: Config, tmp_path: Path) -> None:
+    unit = tmp_path / "stillframe.service"
+    unit.write_text(unit_text(config))
+    environment = {"PATH": "/usr/bin:/bin", "XDG_RUNTIME_DIR": str(tmp_path)}
+    argv = ["systemd-analyze", "--user", "verify", str(unit)]
+    done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_guests_outlive_the_service(config: Config) -> None:

@@ -236,3 +236,16 @@ async def test_a_schedule_goes_with_its_log_and_leaves_the_snapshots(world: Worl
     await world.session.VM.set_snapshot_schedule(vm, NULL)
     await world.session.VMSS.destroy(vmss)
     assert world.lines(vmss) == [] and messages(world) == [] and len(world.names(vm)) == 1
+
+
+async def test_the_first_run_without_a_failure_is_told_once_as_a_recovery(world: World) -> None:
+    vm = await world.bench.sample_vm()
+    await world.protect(vm)
+    image = world.bench.image(vm)
+    image.rename(image.with_suffix(".away"))
+    await world.at("2026-11-24 00:00")
+    image.with_suffix(".away").rename(image)
+    for day in (25, 26):
+        await world.at(f"2026-11-{day} 00:00")
+    told = sorted(name for name, _ in messages(world))
+    assert told == ["VMSS_SNAPSHOT_FAILED", "VMSS_SNAPSHOT_RECOVERED", *["VMSS_SNAPSHOT_SUCCEEDED"] * 2]

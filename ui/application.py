@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QApplication
 from app import log
 from app.api import VMSS
 from app.client import ObjectCache, Session, Watcher
+from app.client.local_address import stands_at
 from app.client.service import Service, ServiceError
 from app.client.transport import Transport
 from app.client.unix_transport import UnixTransport
@@ -71,7 +72,7 @@ class Desktop:
         try:
             await self.thread.open()
         except DataFolderInUse:
-            self.attached = self._config.engine_socket.is_socket()
+            self.attached = stands_at(self._config.engine_socket)
             if not self.attached:
                 raise
             return UnixTransport(self._config.engine_socket)

@@ -1,7 +1,7 @@
 """Keeping the engine running without a window: by the user's service manager, or as a process of its own.
 
-Linux has systemd's user manager (systemd.unit(5), systemd.service(5)), macOS launchd. Where there is neither, the
-engine is started by itself when the window closes, and ends when the machine does.
+Linux has systemd's user manager (systemd.unit(5), systemd.service(5)), macOS launchd, Windows its task scheduler. Where
+there is none of them, the engine is started by itself when the window closes, and ends when the machine does.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
+from xml.sax.saxutils import escape
 
+from app.client.local_address import HOST, place_of
 from app.config import Config
 from app.log import get
 
@@ -28,7 +30,7 @@ LABEL: Final = "org.stillframe.engine"
 ROOT: Final = Path(__file__).resolve().parents[2]
 PATIENCE_SECONDS: Final = 20.0
 
-Manager = Literal["systemd", "launchd", "none"]
+Manager = Literal["systemd", "launchd", "task", "none"]
 
 
 class ServiceError(Exception):
@@ -99,6 +101,30 @@ def plist(config: Config) -> bytes:
     )
 
 
+def task_xml(config: Config) -> bytes:
+    """The task for Windows' scheduler (schtasks /Create /XML): at logon, without a limit of time. Not tried there."""
+    program, *arguments = command(config)
+    return f"""<?xml version="1.0" encoding="UTF-16"?>
+<Task version="1.2" xmlns="http://schemas.microsoft.com/windows/2004/02/mit/task">
+  <Triggers><LogonTrigger><Enabled>true</Enabled></LogonTrigger></Triggers>
+  <Settings>
+    <MultipleInstancesPolicy>IgnoreNew</MultipleInstancesPolicy>
+    <DisallowStartIfOnBatteries>false</DisallowStartIfOnBatteries>
+    <StopIfGoingOnBatteries>false</StopIfGoingOnBatteries>
+    <ExecutionTimeLimit>PT0S</ExecutionTimeLimit>
+    <RestartOnFailure><Interval>PT1M</Interval><Count>10</Count></RestartOnFailure>
+  </Settings>
+  <Actions>
+    <Exec>
+      <Command>{escape(program)}</Command>
+      <Arguments>{escape(subprocess.list2cmdline(arguments))}</Arguments>
+      <WorkingDirectory>{escape(str(ROOT))}</WorkingDirectory>
+    </Exec>
+  </Actions>
+</Task>
+""".encode("utf-16")
+
+
 class Service:
     """The service of one data folder. Every method that talks to a manager runs its tool and may take a second."""
 
@@ -121,7 +147,7 @@ class Service:
         file = self._file(manager)
         if file is None:
             raise ServiceError("This system has no service manager that Stillframe knows (systemd or launchd).")
-        content = plist(self._config) if manager == "launchd" else unit_text(self._config).encode()
+        content = _definition(manager, self._config)
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(content)
@@ -132,6 +158,8 @@ class Service:
             await _run("systemctl", "--user", "enable", UNIT)
             if linger:
                 await _run("loginctl", "enable-linger")
+        elif manager == "task":
+            await _run("schtasks", "/Create", "/F", "/TN", NAME, "/XML", str(file))
 
     async def remove(self) -> None:
         """Have it started no more. A running engine goes on. :raise ServiceError:"""
@@ -141,6 +169,8 @@ class Service:
             return
         if manager == "systemd":
             await _run("systemctl", "--user", "disable", UNIT)
+        elif manager == "task":
+            await _run("schtasks", "/Delete", "/F", "/TN", NAME)
         file.unlink(missing_ok=True)
         if manager == "systemd":
             await _run("systemctl", "--user", "daemon-reload")
@@ -155,6 +185,8 @@ class Service:
             await _run("systemctl", "--user", "start", UNIT)
         elif self._is_installed(manager) and manager == "launchd":
             await _run("launchctl", "bootstrap", f"gui/{os.getuid()}", str(self._file(manager)))
+        elif self._is_installed(manager) and manager == "task":
+            await _run("schtasks", "/Run", "/TN", NAME)
         else:
             self._start_detached()
         await self._until_it_answers()
@@ -162,7 +194,8 @@ class Service:
     def _start_detached(self) -> None:
         environment = {key: value for key, value in os.environ.items() if key != "NOTIFY_SOCKET"}
         with (self._config.logs_dir / "serve.out").open("ab") as output:
-            os.fchmod(output.fileno(), 0o600)
+            if sys.platform != "win32":
+                os.fchmod(output.fileno(), 0o600)
             self._process = subprocess.Popen(
                 command(self._config), cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=output,
                 stderr=output, start_new_session=True,
@@ -179,6 +212,8 @@ class Service:
     async def _manager(self) -> Manager:
         if sys.platform == "darwin":
             return "launchd"
+        if sys.platform == "win32":
+            return "task"
         if shutil.which("systemctl") and await self._answers("systemctl", "--user", "show-environment"):
             return "systemd"
         return "none"
@@ -187,12 +222,15 @@ class Service:
         if manager == "systemd":
             home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
             return home / "systemd" / "user" / UNIT
+        if manager == "task":
+            return self._config.data_dir / "service-task.xml"
         return Path.home() / "Library" / "LaunchAgents" / f"{LABEL}.plist" if manager == "launchd" else None
 
     def _is_installed(self, manager: Manager) -> bool:
         file = self._file(manager)
         with contextlib.suppress(OSError):
-            return file is not None and str(self._config.data_dir).encode() in file.read_bytes()
+            named = str(self._config.data_dir)
+            return file is not None and any(named.encode(code) in file.read_bytes() for code in ("utf-8", "utf-16-le"))
         return False
 
     async def _answers(self, *words: str) -> bool:
@@ -203,6 +241,13 @@ class Service:
         return "Linger=no" not in answer
 
 
+def _definition(manager: Manager, config: Config) -> bytes:
+    """What tells the manager about the engine."""
+    if manager == "task":
+        return task_xml(config)
+    return plist(config) if manager == "launchd" else unit_text(config).encode()
+
+
 def _user() -> str:
     return str(os.getuid())
 
@@ -210,7 +255,11 @@ def _user() -> str:
 async def is_answering(config: Config) -> bool:
     """Whether an engine answers for the data folder."""
     try:
-        _, writer = await asyncio.open_unix_connection(config.engine_socket)
+        place = place_of(config.engine_socket)
+        if place.socket is not None:
+            _, writer = await asyncio.open_unix_connection(place.socket)
+        else:
+            _, writer = await asyncio.open_connection(HOST, place.port)
     except OSError:
         return False
     writer.close()

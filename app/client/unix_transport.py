@@ -1,11 +1,11 @@
-"""The engine of another process of the same user, by JSON-RPC over its private unix socket."""
+"""The engine of another process of the same user, by JSON-RPC over its private unix socket or its private port."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +15,9 @@ import msgspec
 from app.api import ConnectionLost, Failure
 from app.api.streams import Chunk, Download
 from app.api.wire import plain, restored, result_type
+from app.client.local_address import place_of
 
+NO_HEADERS: Final[Mapping[str, str]] = {}
 LOGIN: Final = "session.login_with_password"
 CONNECT_SECONDS: Final = 5.0
 _LOST: Final = (aiohttp.ClientError, OSError, asyncio.TimeoutError, msgspec.DecodeError)
@@ -26,7 +28,7 @@ class UnixTransport:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._http: aiohttp.ClientSession | None = None
+        self._http: dict[Path | None, aiohttp.ClientSession] = {}
         self._originator = ""
         self._renewed: dict[str, str] = {}
         self._number = 0
@@ -64,7 +66,7 @@ class UnixTransport:
     async def download(self, session: str, path: str, query: Mapping[str, str]) -> AsyncIterator[Download]:
         asked = {**query, "session_id": self._renewed.get(session, session)}
         try:
-            async with self._client().get(f"http://engine{path}", params=asked) as response:
+            async with self._request("GET", path, params=asked) as response:
                 await _require_taken(response)
                 yield received(response)
         except _LOST as error:
@@ -76,21 +78,20 @@ class UnixTransport:
         asked = {**query, "session_id": self._renewed.get(session, session)}
         headers = {} if length is None else {"Content-Length": str(length)}
         try:
-            async with self._client().put(f"http://engine{path}", params=asked, data=body, headers=headers) as response:
+            async with self._request("PUT", path, params=asked, data=body, headers=headers) as response:
                 await _require_taken(response)
         except _LOST as error:
             raise ConnectionLost(f"the engine does not answer: {error}") from error
 
     async def close(self) -> None:
-        http, self._http = self._http, None
-        if http is not None:
-            await http.close()
+        while self._http:
+            await self._http.popitem()[1].close()
 
     async def _send(self, method: str, params: Sequence[Any], wanted: Any) -> Any:
         self._number += 1
         body = msgspec.json.encode({"jsonrpc": "2.0", "method": method, "params": params, "id": self._number})
         try:
-            async with self._client().post("http://engine/jsonrpc", data=body) as response:
+            async with self._request("POST", "/jsonrpc", data=body) as response:
                 reply = msgspec.json.decode(await response.read())
         except _LOST as error:
             raise ConnectionLost(f"the engine does not answer: {error}") from error
@@ -103,20 +104,30 @@ class UnixTransport:
     async def _get(self, path: str, session: str, ref: str) -> bytes:
         query = {"session_id": self._renewed.get(session, session), "ref": ref}
         try:
-            async with self._client().get(f"http://engine{path}", params=query) as response:
+            async with self._request("GET", path, params=query) as response:
                 content = await response.read()
                 await _require_taken(response)
                 return content
         except _LOST as error:
             raise ConnectionLost(f"the engine does not answer: {error}") from error
 
-    def _client(self) -> aiohttp.ClientSession:
-        if self._http is None:
+    def _request(
+        self, method: str, path: str, *, headers: Mapping[str, str] = NO_HEADERS, **more: Any
+    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        # Looked up anew each time: an engine that was started again answers on another port.
+        place = place_of(self._path)
+        http = self._client(place.socket)
+        return http.request(method, f"{place.url}{path}", headers={**place.headers, **headers}, **more)
+
+    def _client(self, socket: Path | None) -> aiohttp.ClientSession:
+        if socket not in self._http:
             # Of one time-out only: event.from waits as long as it is told to.
             limits = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
-            connector = aiohttp.UnixConnector(path=str(self._path), limit=0)
-            self._http = aiohttp.ClientSession(connector=connector, timeout=limits)
-        return self._http
+            connector: aiohttp.BaseConnector = aiohttp.TCPConnector(limit=0)
+            if socket is not None:
+                connector = aiohttp.UnixConnector(path=str(socket), limit=0)
+            self._http[socket] = aiohttp.ClientSession(connector=connector, timeout=limits)
+        return self._http[socket]
 
 
 def received(response: aiohttp.ClientResponse) -> Download:

@@ -1,14 +1,17 @@
-"""The engine for other programs of the same user: HTTP on a private unix socket."""
+"""The engine for other programs of the same user: HTTP on a private unix socket, on Windows on a port with a token."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from pathlib import Path
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from app.api import Failure
+from app.client.local_address import HOST, LocalAddress, new_token, write_address
 from app.engine.engine import Engine
 from app.log import get
 from app.server import streams
@@ -19,20 +22,26 @@ log = get(__name__)
 
 
 class LocalServer:
-    """Answers on `path`, which only we may open (0600), in a folder that only we may enter."""
+    """Answers on `path`, which only we may open (0600), in a folder that only we may enter.
 
-    def __init__(self, engine: Engine, path: Path) -> None:
+    :param loopback: answer on a port of 127.0.0.1 instead, and leave at `path` how to get in there.
+    """
+
+    def __init__(self, engine: Engine, path: Path, *, loopback: bool = sys.platform == "win32") -> None:
         self._engine = engine
         self._desk = Desk(engine, door=None)
         self._path = path
         self._runner: web.AppRunner | None = None
+        self._loopback = loopback
+        self._address: LocalAddress | None = None
 
     async def open(self) -> None:
         """Begin to answer. A socket that a kill left behind is replaced: the engine's lock says that nobody uses it.
 
         :raise OSError: the socket cannot be made.
         """
-        app = web.Application(client_max_size=LARGEST_BODY, middlewares=[never_a_traceback])
+        doors = [self._check_token] if self._loopback else []
+        app = web.Application(client_max_size=LARGEST_BODY, middlewares=[never_a_traceback, *doors])
         app.add_routes(
             [
                 web.post("/{path:.*}", self._rpc),
@@ -46,12 +55,28 @@ class LocalServer:
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0, handler_cancellation=True)
         await self._runner.setup()
         self._path.unlink(missing_ok=True)
-        before = os.umask(0o177)
-        try:
-            await web.UnixSite(self._runner, str(self._path)).start()
-        finally:
-            os.umask(before)
+        if self._loopback:
+            await self._answer_on_a_port(self._runner)
+        else:
+            before = os.umask(0o177)
+            try:
+                await web.UnixSite(self._runner, str(self._path)).start()
+            finally:
+                os.umask(before)
         log.info("answering", socket=str(self._path))
+
+    async def _answer_on_a_port(self, runner: web.AppRunner) -> None:
+        await web.TCPSite(runner, HOST, 0).start()
+        self._address = LocalAddress(runner.addresses[0][1], new_token())
+        write_address(self._path, self._address)
+
+    @web.middleware
+    async def _check_token(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Nothing is looked at, and nothing told, before the token is."""
+        shown = request.headers.get("Authorization", "")
+        if self._address is None or not self._address.is_shown_by(shown):
+            raise web.HTTPUnauthorized
+        return await handler(request)
 
     async def close(self) -> None:
         """Answer no more."""

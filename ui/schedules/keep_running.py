@@ -42,6 +42,7 @@ def ways(state: ServiceState) -> tuple[Way, ...]:
     return {
         "systemd": (LOGIN, BOOT, WINDOW),
         "launchd": (LOGIN, WINDOW),
+        "task": (LOGIN, WINDOW),
         "none": (BACKGROUND, WINDOW),
     }[state.manager]
 

@@ -41,6 +41,7 @@ def give(pool: Pool, service: FakeService) -> None:
         ("systemd", "boot", "linger", True),
         ("systemd", "window", "remove", False),
         ("launchd", "login", "install", True),
+        ("task", "login", "install", True),
         ("none", "background", "remove", True),
     ],
 )

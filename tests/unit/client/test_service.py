@@ -8,6 +8,7 @@ import shutil
 import stat
 import subprocess
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -113,6 +114,26 @@ def test_systemd_finds_nothing_wrong_with_the_unit(config: Config, tmp_path: Pat
     argv = ["systemd-analyze", "--user", "verify", str(unit)]
     done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+async def test_windows_gets_a_task_without_a_limit_of_time(
+    tools: Tools, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tools.make("schtasks")
+    arguments = ["-m", "app", "a & b", str(config.data_dir)]
+    monkeypatch.setattr(service, "command", lambda _config: ["C:\\py thon.exe", *arguments])
+    monkeypatch.setattr("sys.platform", "win32")
+    made = Service(config)
+    await made.install()
+    text = (config.data_dir / "service-task.xml").read_bytes().decode("utf-16")
+    root = ElementTree.fromstring(text.partition("?>")[2])
+    found = {element.tag.rpartition("}")[2]: element.text for element in root.iter()}
+    assert (found["Command"], found["Arguments"]) == ("C:\\py thon.exe", f'-m app "a & b" {config.data_dir}')
+    assert found["ExecutionTimeLimit"] == "PT0S"
+    assert await made.state() == ServiceState("task", installed=True, lingers=False)
+    await made.remove()
+    assert [call.split()[1] for call in tools.calls()] == ["/Create", "/Delete"]
+    assert not (await made.state()).installed
 
 
 def test_guests_outlive_the_service(config: Config) -> None:

@@ -9,13 +9,14 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from enum import Enum
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final
 
 import msgspec
 
 from app.api import Event, EventBatch
 from app.api.wire import DATE_FORM
+from app.engine.record_texts import RecordTexts
 
 _CONTROL: Final = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """The carriage return, of which a parser would make a line feed, and characters that XML 1.0 cannot hold, not even
@@ -32,13 +33,14 @@ def _inner(value: Any) -> str:
     if writer is not None:
         return writer(value)
     if isinstance(value, Enum):
-        return _text(str(value.value))
+        _WRITERS[type(value)] = _enum
+        return _enum(value)
     if isinstance(value, EventBatch):
         return _batch(value)
     if isinstance(value, Event):
         return _event(value)
     if isinstance(value, msgspec.Struct):
-        return _record_writer(type(value))(value)
+        return _texts(value)
     if isinstance(value, Mapping):
         return _map(value)
     if isinstance(value, str):
@@ -102,6 +104,16 @@ def _event(event: Event) -> str:
     return _map(fields if event.snapshot is None else {**fields, "snapshot": event.snapshot})
 
 
+@lru_cache(4096)
+def _set(value: frozenset[Any]) -> str:
+    # Few of them are different: sets of operations, and empty ones.
+    return _list(sorted(value))
+
+
+def _enum(value: Enum) -> str:
+    return _text(str(value.value))
+
+
 def _member(name: str) -> str:
     return f"<member><name>{_text(name)}</name><value>"
 
@@ -139,8 +151,9 @@ _WRITERS: Final[dict[type, Callable[[Any], str]]] = {
     dict: _map,
     list: _list,
     tuple: _list,
-    frozenset: lambda value: _list(sorted(value)),
+    frozenset: _set,
 }
+_texts: Final = RecordTexts(lambda record: _record_writer(type(record))(record))
 
 
 def ref_in(result: str) -> str:

@@ -12,6 +12,7 @@ import msgspec
 from app.api import Event, EventBatch
 from app.api.types import Record, fields_of
 from app.api.wire import DATE_FORM, VOID
+from app.engine.record_texts import RecordTexts
 
 
 def encoded(value: Any) -> bytes:
@@ -24,7 +25,7 @@ def _plain(value: Any) -> Any:
     if value is None:
         return VOID
     if isinstance(value, Record):
-        return _record(value)
+        return msgspec.Raw(_texts(value))
     if isinstance(value, datetime):
         return _date(value)
     if isinstance(value, Event):
@@ -42,11 +43,11 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _record(record: Record) -> dict[str, Any]:
+def _record(record: msgspec.Struct) -> bytes:
     fields = msgspec.structs.asdict(record)
     for name in _dates(type(record)):
         fields[name] = _date(fields[name])
-    return fields
+    return _ENCODER.encode(fields)
 
 
 def _event(event: Event) -> dict[str, Any]:
@@ -58,7 +59,7 @@ def _event(event: Event) -> dict[str, Any]:
         "ref": event.ref,
     }
     if event.snapshot is not None:
-        fields["snapshot"] = _record(event.snapshot)
+        fields["snapshot"] = msgspec.Raw(_texts(event.snapshot))
     return fields
 
 
@@ -67,7 +68,7 @@ def _date(value: datetime) -> str:
 
 
 @cache
-def _dates(record: type[Record]) -> tuple[str, ...]:
+def _dates(record: type[Any]) -> tuple[str, ...]:
     return tuple(field.name for field in fields_of(record) if field.value.scalar == "datetime")
 
 
@@ -79,3 +80,4 @@ def _other(value: Any) -> Any:
 
 
 _ENCODER: Final = msgspec.json.Encoder(enc_hook=_other)
+_texts: Final = RecordTexts(_record)

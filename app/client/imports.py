@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, Literal
 
-from app.api import VM, Failure, Network, Ref
+from app.api import VM, ConnectionLost, Failure, Network, Ref
 from app.api.streams import Chunk
 from app.client.disk_transfers import close
 from app.client.manifests import Manifest, ManifestError, read_manifest
@@ -114,10 +114,14 @@ async def import_xva(
     async with stream_task(session, "Import") as task:
         query = {**_query(options), **task.query}
         pace = Pace(report, "reading", size)
-        chunks = _Body(path, manifest, changes, pace).chunks()
+        body = _Body(path, manifest, changes, pace)
+        chunks = body.chunks()
         try:
             handler = "/import_metadata" if alone else "/import"
             await session.upload(handler, query, chunks, None if changes else size)
+        except (Failure, ConnectionLost) as error:
+            # Whatever the transport makes of it: the stream ended because the manifest does not fit.
+            raise body.misfit or error from error
         finally:
             await close(chunks)
         result = await task.result()
@@ -148,6 +152,7 @@ class _Body:
         self._changes = changes
         self._pace = pace
         self._loop = asyncio.get_running_loop()
+        self.misfit: ManifestError | None = None
 
     async def chunks(self) -> AsyncGenerator[Chunk, None]:
         """The chunks to send; while one is sent the next one is read."""
@@ -181,7 +186,8 @@ class _Body:
     def _compare(self, watched: Watched) -> None:
         found = watched.finish()
         if self._manifest is not None and (watched.size, found) != (self._manifest.size, self._manifest.sha256):
-            raise ManifestError("The file is not the one that the manifest beside it was made for.")
+            self.misfit = ManifestError("The file is not the one that the manifest beside it was made for.")
+            raise self.misfit
 
 
 def _plain(watched: Watched) -> Iterator[Chunk]:

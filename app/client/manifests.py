@@ -20,6 +20,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from app.api import Failure
 from app.client.part_files import sync_folder
 from app.client.transfer_types import MANIFEST_SUFFIX
 from app.client.verification import Findings
@@ -31,8 +32,11 @@ KEY_FILE: Final = "export-key.pem"
 _LARGEST: Final = 4 << 20
 
 
-class ManifestError(Exception):
-    """A manifest is damaged, was changed or does not fit its file; the text says which."""
+class ManifestError(Failure):
+    """A manifest is damaged, was changed or does not fit its file; the sentence says which."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__("IMPORT_ERROR_GENERIC", sentence)
 
 
 @dataclass(frozen=True, slots=True)

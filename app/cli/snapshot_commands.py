@@ -84,6 +84,7 @@ def commands() -> list[Command]:
             required=("new-name-label",),
             optional=new,
             common=True,
+            unlisted=_NAMES[1:],
         ),
         Command(
             "snapshot-copy",
@@ -94,6 +95,7 @@ def commands() -> list[Command]:
             required=("new-name-label",),
             optional=(*new, "sr-uuid"),
             common=True,
+            unlisted=_NAMES[1:],
         ),
         *_ending_commands(),
     ]

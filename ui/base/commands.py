@@ -17,10 +17,12 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from PySide6.QtCore import QObject, Qt, Signal
-from PySide6.QtGui import QAction, QKeySequence
+from PySide6.QtGui import QAction, QGuiApplication, QKeySequence
 from PySide6.QtWidgets import QMenu, QWidget
 
 from ui.base import icons, text
+
+COPY_XE = "Copy xe Command"
 
 #: what is chosen: (class name, ref) pairs, in the order they are shown
 Selection: TypeAlias = tuple[tuple[str, str], ...]
@@ -35,6 +37,9 @@ class CommandState:
     visible: bool = True
     checked: bool | None = None
 
+
+#: what a terminal would be told instead, "" for nothing: a line for each chosen object
+XeLine: TypeAlias = Callable[[Any, Selection], str]
 
 ENABLED = CommandState()
 HIDDEN = CommandState(enabled=False, visible=False)
@@ -55,7 +60,8 @@ class Command:
 
     ``run`` gets the context of the registry (the window) and the selection; where it gives back an awaitable, that is
     run as a task. ``state`` gets the same and must be quick: it is asked after every change. ``scope`` names the
-    selection the command follows, for a tab with a selection of its own; "" is the window's.
+    selection the command follows, for a tab with a selection of its own; "" is the window's. ``xe`` says what to type
+    in a terminal for the same; see :mod:`ui.base.xe_lines`.
     """
 
     id: str
@@ -66,6 +72,7 @@ class Command:
     shortcut: str = ""
     tooltip: str = ""
     scope: str = ""
+    xe: XeLine | None = None
 
     @property
     def plain_title(self) -> str:
@@ -154,6 +161,7 @@ class Registry(QObject):
         """
         menu = QMenu(title, parent)
         menu.setToolTipsVisible(True)
+        ids = list(ids)
         for command_id in ids:
             if command_id == "-":
                 menu.addSeparator()
@@ -161,7 +169,43 @@ class Registry(QObject):
                 menu.addAction(self.action(command_id))
             else:
                 menu.addAction(self._bound(self.get(command_id), selection, menu))
+        if selection is not None:
+            self._offer_xe(menu, [command_id for command_id in ids if command_id != "-"], selection)
         return menu
+
+    def xe_line(self, command_id: str, selection: Selection | None = None) -> str:
+        """What to type in a terminal for a command on ``selection`` (default: the one it follows); "" for nothing.
+
+        :raise LookupError: there is no such command.
+        """
+        command = self.get(command_id)
+        if command.xe is None:
+            return ""
+        try:
+            return command.xe(self._context, self.selection(command.scope) if selection is None else selection)
+        except Exception as error:
+            self._on_error(command, error)
+            return ""
+
+    def copy_xe(self, command_id: str, selection: Selection | None = None) -> None:
+        """Put that on the clipboard. :raise LookupError: there is no such command."""
+        found = self.xe_line(command_id, selection)
+        if found:
+            QGuiApplication.clipboard().setText(found)
+
+    def _offer_xe(self, menu: QMenu, ids: Iterable[str], selection: Selection) -> None:
+        shown = [self.get(command_id) for command_id in ids if self.state(command_id, selection).visible]
+        there = [command for command in shown if self.xe_line(command.id, selection)]
+        if not there:
+            return
+        menu.addSeparator()
+        lines = menu.addMenu(icons.icon("copy"), COPY_XE)
+        lines.setToolTipsVisible(True)
+        for command in there:
+            entry = lines.addAction(command.plain_title)
+            entry.setObjectName(f"xe.{command.id}")
+            entry.setToolTip(text.tooltip(self.xe_line(command.id, selection)))
+            entry.triggered.connect(lambda _checked=False, of=command.id: self.copy_xe(of, selection))
 
     def selection(self, scope: str = "") -> Selection:
         """What is chosen in ``scope``."""

@@ -6,8 +6,10 @@ from typing import Final
 
 from ui.base.commands import Command
 from ui.base.workspace import Workspace
+from ui.base.xe_lines import with_xe
 from ui.exchange import exporting, importing, subject
 from ui.exchange.disk_dialog import export_disk
+from ui.exchange.xe_lines import LINES
 
 SNAPSHOTS: Final = "snapshots"
 """The selection of the Snapshots tab."""
@@ -63,4 +65,4 @@ COMMANDS: Final = (
 
 def register(workspace: Workspace) -> None:
     """Add the commands to the workspace."""
-    workspace.commands.add(*COMMANDS)
+    workspace.commands.add(*with_xe(COMMANDS, LINES))

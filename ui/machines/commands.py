@@ -9,11 +9,13 @@ from PySide6.QtGui import QGuiApplication
 from app.api import VM
 from ui.base.commands import ENABLED, Command, CommandState, Selection, disabled
 from ui.base.workspace import Workspace
+from ui.base.xe_lines import with_xe
 from ui.machines import orphans, power, templates
 from ui.machines.copy_vm import can_copy, copy
 from ui.machines.delete_vm import can_delete, delete
 from ui.machines.new_vm_wizard import can_make_vm, new_vm
 from ui.machines.properties import can_show_properties, show_properties
+from ui.machines.xe_lines import LINES
 
 
 def copy_uuid(workspace: Workspace, selection: Selection) -> None:
@@ -67,7 +69,7 @@ _TEMPLATES: Final = (
 
 def register(workspace: Workspace) -> None:
     """Register the commands of VMs. Deleting has no shortcut of its own: the tree binds Del to it."""
-    workspace.commands.add(
+    commands = (
         Command(
             id="snapshot.recreate_vm",
             title="&Recreate VM…",
@@ -78,7 +80,8 @@ def register(workspace: Workspace) -> None:
         ),
         *(
             Command(id=f"{family}.{name}", title=title, icon=icon, shortcut=shortcut, run=run, state=state)
-            for family, commands in (("vm", (*_POWER, *_OTHERS)), ("template", _TEMPLATES))
-            for name, title, icon, shortcut, run, state in commands
+            for family, members in (("vm", (*_POWER, *_OTHERS)), ("template", _TEMPLATES))
+            for name, title, icon, shortcut, run, state in members
         ),
     )
+    workspace.commands.add(*with_xe(commands, LINES))

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 from PySide6.QtCore import QObject, Qt
-from PySide6.QtGui import QAction
+from PySide6.QtGui import QAction, QContextMenuEvent
 from PySide6.QtWidgets import QToolBar, QWidget
 
 from ui.base import icons
 from ui.base.commands import Registry
+from ui.widgets.buttons import xe_menu
 
 #: the commands in order, with the words of the tool bar
 SHOWN: Final = (
@@ -36,10 +37,19 @@ class ToolBar(QToolBar):
         self.setMovable(False)
         self.setIconSize(icons.BESIDE_TEXT)
         self.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        self.setContextMenuPolicy(Qt.ContextMenuPolicy.PreventContextMenu)
+        self._commands = commands
         for command, words in SHOWN:
             if command in commands.ids():
                 self.addAction(_Shown(commands, command, words, self))
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        """Offer the line for a terminal that does what the button does. Elsewhere there is no menu."""
+        action = self.actionAt(event.pos())
+        line = self._commands.xe_line(action.objectName()) if isinstance(action, _Shown) else ""
+        menu = xe_menu(line, self)
+        if menu is not None:
+            menu.popup(event.globalPos())
+        event.accept()
 
     def shown(self) -> list[str]:
         """The ids of the commands that can be seen."""

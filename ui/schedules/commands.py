@@ -9,12 +9,14 @@ from ui.base.commands import ENABLED, HIDDEN, Command, CommandState, Selection, 
 from ui.base.dialogs import ConsequenceDialog, ask
 from ui.base.sizes_and_dates import count
 from ui.base.workspace import Workspace
+from ui.base.xe_lines import with_xe
 from ui.schedules.assign_dialog import assign_schedule
 from ui.schedules.keep_running import choose
 from ui.schedules.list_dialog import SCOPE, SchedulesDialog
 from ui.schedules.properties import show_properties
 from ui.schedules.vm_page import schedule_page
 from ui.schedules.wizard import new_schedule
+from ui.schedules.xe_lines import LINES
 
 NONE_CHOSEN: Final = "Choose a schedule first."
 UNDER_WAY: Final = "A run of it is under way."
@@ -23,7 +25,7 @@ UNDER_WAY: Final = "A run of it is under way."
 def register(workspace: Workspace) -> None:
     """Add the commands, and the page of VM properties, to the workspace."""
     workspace.property_pages.append(schedule_page)
-    workspace.commands.add(
+    commands = (
         Command(
             id="pool.schedules", title="VM Snapshot Schedules…", icon="schedule", shortcut="Ctrl+Shift+S", run=show
         ),
@@ -54,6 +56,7 @@ def register(workspace: Workspace) -> None:
             scope=SCOPE,
         ),
     )
+    workspace.commands.add(*with_xe(commands, LINES))
 
 
 def show(workspace: Workspace, _selection: Selection) -> None:

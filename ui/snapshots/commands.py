@@ -6,6 +6,7 @@ from typing import Final
 
 from ui.base.commands import Command
 from ui.base.workspace import Workspace
+from ui.base.xe_lines import with_xe
 from ui.snapshots.deleting import can_delete, can_drop_memory, delete_snapshots, drop_memory
 from ui.snapshots.grouping import can_show_group, show_group
 from ui.snapshots.locking import can_lock, can_unlock, lock_snapshots, unlock_snapshots
@@ -14,6 +15,7 @@ from ui.snapshots.making import can_make, new_template, new_vm
 from ui.snapshots.renaming import can_rename, rename_snapshot
 from ui.snapshots.reverting import can_revert, revert_to_snapshot
 from ui.snapshots.taking import can_take_snapshot, take_snapshot
+from ui.snapshots.xe_lines import LINES
 
 #: the selection of the Snapshots tab
 SCOPE: Final = "snapshots"
@@ -123,4 +125,4 @@ COMMANDS: Final = (
 
 def register(workspace: Workspace) -> None:
     """Add the commands to the workspace."""
-    workspace.commands.add(*COMMANDS)
+    workspace.commands.add(*with_xe(COMMANDS, LINES))

@@ -32,6 +32,10 @@ class TakeAction(QAction):
         self._selection: Selection = ()
         self.triggered.connect(lambda: commands.run("vm.snapshot", self._selection))
 
+    def xe_line(self) -> str:
+        """What a terminal would be told."""
+        return self._commands.xe_line("vm.snapshot", self._selection)
+
     def follow(self, vm: str) -> None:
         """Be about this VM, as it is now."""
         self._selection = (("VM", vm),) if vm else ()
@@ -92,7 +96,7 @@ class Toolbar(QWidget):
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(_GAP)
-        row.addWidget(ActionButton(self.take, "primary"))
+        row.addWidget(ActionButton(self.take, "primary", xe=self.take.xe_line))
         self._last = ActionButton(commands.action("snapshot.revert"))
         row.addWidget(self._last)
         self._shrinking = (

@@ -7,8 +7,10 @@ from app.api.enums import SROperation, VBDOperation
 from ui.base.commands import ENABLED, Command, CommandState, Selection, disabled
 from ui.base.dialogs import ask
 from ui.base.workspace import Workspace
+from ui.base.xe_lines import with_xe
 from ui.storage import cleaning
 from ui.storage.insert_dialog import InsertDialog
+from ui.storage.xe_lines import LINES
 
 SCOPE = "storage"
 """The selection of a Storage tab's drive: (("VBD", ref),), for inserting also ("VDI", ref) of the ISO."""
@@ -16,7 +18,7 @@ SCOPE = "storage"
 
 def register(workspace: Workspace) -> None:
     """Register the commands of storage."""
-    workspace.commands.add(
+    commands = (
         Command(id="sr.scan", title="&Rescan", icon="refresh", run=scan, state=can_scan),
         Command(
             id="sr.coalesce",
@@ -38,6 +40,7 @@ def register(workspace: Workspace) -> None:
         Command(id="vbd.insert", title="&Insert Disc…", icon="cd", run=insert, state=can_insert, scope=SCOPE),
         Command(id="vbd.eject", title="&Eject Disc", icon="export", run=eject, state=can_eject, scope=SCOPE),
     )
+    workspace.commands.add(*with_xe(commands, LINES))
 
 
 async def scan(workspace: Workspace, selection: Selection) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QAction, QFontMetrics, QIcon
+from PySide6.QtGui import QAction, QContextMenuEvent, QFontMetrics, QGuiApplication, QIcon
 from PySide6.QtWidgets import QButtonGroup, QFrame, QHBoxLayout, QMenu, QPushButton, QSizePolicy, QToolButton, QWidget
 
-from ui.base import fonts, icons
+from ui.base import fonts, icons, text
+from ui.base.commands import COPY_XE, Registry
 
 
 def button(words: str, icon: str = "", kind: str = "", parent: QWidget | None = None) -> QPushButton:
@@ -56,15 +57,37 @@ def _on(kind: str, icon: QIcon) -> QIcon:
     return icon
 
 
+def xe_menu(line: str, parent: QWidget) -> QMenu | None:
+    """A menu that copies a line for a terminal, and is gone when it closes; None where there is no line."""
+    if not line:
+        return None
+    menu = QMenu(parent)
+    menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    menu.setToolTipsVisible(True)
+    entry = menu.addAction(icons.icon("copy"), COPY_XE)
+    entry.setToolTip(text.tooltip(line))
+    entry.triggered.connect(lambda: QGuiApplication.clipboard().setText(line))
+    return menu
+
+
 class ActionButton(QPushButton):
     """A push button that is an action: its words, picture, state, reason and visibility follow it.
 
     :param kind: as for :func:`button`.
     :param words: other words than the action's, where the place says the rest.
+    :param xe: the line for a terminal; None: that of the command whose action it is.
     """
 
-    def __init__(self, action: QAction, kind: str = "", words: str = "", parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        action: QAction,
+        kind: str = "",
+        words: str = "",
+        parent: QWidget | None = None,
+        xe: Callable[[], str] | None = None,
+    ) -> None:
         super().__init__(parent)
+        self._xe = xe
         self._action, self._kind, self._words, self._compact = action, kind, words, False
         if kind == "flat":
             self.setFlat(True)
@@ -82,6 +105,21 @@ class ActionButton(QPushButton):
         if compact != self._compact:
             self._compact = compact
             self._follow()
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        """Offer the line for a terminal that does what the button does, where there is one."""
+        menu = xe_menu(self.xe_line(), self)
+        if menu is None:
+            super().contextMenuEvent(event)
+        else:
+            menu.popup(event.globalPos())
+
+    def xe_line(self) -> str:
+        """That line, "" for none."""
+        if self._xe is not None:
+            return self._xe()
+        registry = self._action.parent()
+        return registry.xe_line(self._action.objectName()) if isinstance(registry, Registry) else ""
 
     def _follow(self) -> None:
         action = self._action

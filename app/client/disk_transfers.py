@@ -20,7 +20,7 @@ from app.client.exports import save
 from app.client.pace import Pace
 from app.client.part_files import part_of, publish
 from app.client.session import Session
-from app.client.stream_tasks import stream_task
+from app.client.stream_tasks import EXPORT_DISK, IMPORT_DISK, stream_task
 from app.client.transfer_types import DiskFormat, ExportResult, Report, no_report
 
 _PIECE: Final = 4 << 20
@@ -42,7 +42,7 @@ async def export_disk(
     started, part = time.monotonic(), part_of(path)
     pace = Pace(report, "preparing", None)
     try:
-        async with stream_task(session, "Export of a disk") as task:
+        async with stream_task(session, EXPORT_DISK) as task:
             query = {"vdi": vdi, "format": disk_format, **task.query}
             async with session.download("/export_raw_vdi", query) as download:
                 pace = Pace(report, "writing", download.length)
@@ -85,7 +85,7 @@ async def _fill(
     session: Session, vdi: Ref[VDI], path: Path, disk_format: DiskFormat, size: int, report: Report
 ) -> None:
     pace = Pace(report, "reading", size)
-    async with stream_task(session, "Import of a disk") as task:
+    async with stream_task(session, IMPORT_DISK) as task:
         query = {"vdi": vdi, "format": disk_format, **task.query}
         chunks = _chunks(path, pace)
         try:

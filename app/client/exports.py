@@ -21,7 +21,7 @@ from app.client.manifests import write_manifest
 from app.client.pace import Pace
 from app.client.part_files import free_bytes, part_of, publish
 from app.client.session import Session
-from app.client.stream_tasks import StreamTask, stream_task
+from app.client.stream_tasks import EXPORT, StreamTask, stream_task
 from app.client.threads import in_thread
 from app.client.transfer_types import ExportOptions, ExportPlan, ExportResult, Report, no_report
 from app.client.verification import SUMMARY, Findings, verify
@@ -171,7 +171,7 @@ async def _leftover(work: _Export, part: Path) -> Leftover | None:
 async def _stream(work: _Export, part: Path, begun: Leftover | None) -> Task:
     pace = Pace(work.report, "preparing", None)
     keep = 0 if begun is None else begun.size
-    async with stream_task(work.session, "Export") as task:
+    async with stream_task(work.session, EXPORT) as task:
         path, query = work.query(task, begun)
         async with work.session.download(path, query) as download:
             total = None if download.length is None else download.length + keep

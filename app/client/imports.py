@@ -18,7 +18,7 @@ from app.client.disk_transfers import close
 from app.client.manifests import Manifest, ManifestError, read_manifest
 from app.client.pace import Pace
 from app.client.session import Session
-from app.client.stream_tasks import stream_task
+from app.client.stream_tasks import IMPORT, stream_task
 from app.client.transfer_types import ContainedDisk, ImportOptions, Report, XvaContents, no_report
 from app.client.verification import Watched
 from app.xva import ova
@@ -111,7 +111,7 @@ async def import_xva(
     manifest = await asyncio.to_thread(read_manifest, path) if is_file else None
     changes = await _changes(session, options)
     size = (await asyncio.to_thread(path.stat)).st_size if is_file else None
-    async with stream_task(session, "Import") as task:
+    async with stream_task(session, IMPORT) as task:
         query = {**_query(options), **task.query}
         pace = Pace(report, "reading", size)
         body = _Body(path, manifest, changes, pace)

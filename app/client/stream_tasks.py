@@ -13,6 +13,12 @@ from app.api import ConnectionLost, Failure, Ref, Task, TaskStatus
 from app.client.session import Session
 from app.client.tasks import outcome
 
+EXPORT: Final = "Export"
+IMPORT: Final = "Import"
+EXPORT_DISK: Final = "Async.VDI.export"
+IMPORT_DISK: Final = "Async.VDI.import"
+LABELS: Final = frozenset({EXPORT, IMPORT, EXPORT_DISK, IMPORT_DISK})
+"""What the tasks of streams are called. One word each, as messages are: an engine's own tasks are called in words."""
 _LOOK_SECONDS: Final = 0.05
 _PATIENCE_SECONDS: Final = 20.0
 """How long an engine may take to tidy up after a stream that was given up."""

@@ -24,6 +24,7 @@ from ui.models.kept_places import KeptPlaces
 from ui.models.orphans import name_of_gone, orphans
 from ui.models.states import state_icon
 from ui.models.table_model import Column, TableModel
+from ui.navigation.pool_tree import existing
 from ui.widgets.buttons import button
 from ui.widgets.cards import Card
 from ui.widgets.search_field import SearchField
@@ -184,7 +185,8 @@ class OrphansTab(QWidget):
     def _open_menu(self, place: QPoint) -> None:
         chosen = self.chosen()
         if chosen and self.buttons:
-            menu = self._workspace.commands.menu(tuple(self.buttons), chosen, self)
+            ids = existing((*self.buttons, "-", "snapshot.export"), self._workspace.commands.ids())
+            menu = self._workspace.commands.menu(ids, chosen, self)
             menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
             menu.popup(self.table.viewport().mapToGlobal(place))
 

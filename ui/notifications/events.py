@@ -10,6 +10,7 @@ from typing import Final, Literal
 
 from app.api import Failure, Task, TaskOperation, TaskStatus
 from app.client import ObjectCache
+from app.client.stream_tasks import LABELS
 from ui.base.failures import Explanation, explain
 from ui.base.history import Entry, History
 from ui.base.sizes_and_dates import duration
@@ -57,11 +58,18 @@ _MESSAGES: Final[Mapping[str, str]] = {
     "VDI.create": "Making a disk",
     "VDI.destroy": "Deleting a disk",
     "VDI.import_file": "Importing a disk",
+    "VDI.import": "Importing a disk",
+    "VDI.export": "Exporting a disk",
+    "Export": "Exporting a VM, template or snapshot",
+    "Import": "Importing a VM or template",
     "SR.scan": "Scanning storage",
     "SR.coalesce": "Merging disk chains",
     "VBD.insert": "Inserting a disc",
     "VBD.eject": "Ejecting a disc",
 }
+
+
+_NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,13 +140,17 @@ def own(cache: ObjectCache, entry: Entry) -> Operation:
 def others(cache: ObjectCache, history: History, hidden: Iterable[str] = ()) -> dict[str, Operation]:
     """The tasks that are not this window's, by reference, without those in ``hidden``."""
     mine = {entry.task for entry in history.entries if entry.task} | set(hidden)
+    running = history.running()
     # an operation of ours may have its task in the cache before we know that it is ours
-    unclaimed = [entry.started for entry in history.running() if not entry.task]
-    since = min(unclaimed, default=datetime.max.replace(tzinfo=UTC))
+    since = min((e.started for e in running if not e.task and e.stop is None), default=_NEVER)
+    # a transfer, which may take hours, has a task that we are never told; it goes with the transfer
+    streaming = min((e.started for e in running if e.stop is not None), default=_NEVER)
     return {
         ref: _other(cache, ref, task)
         for ref, task in cache.all(Task).items()
-        if ref not in mine and task.created < since and not _SYNCHRONOUS.fullmatch(task.name_label)
+        if ref not in mine
+        and task.created < (min(since, streaming) if task.name_label in LABELS else since)
+        and not _SYNCHRONOUS.fullmatch(task.name_label)
     }
 
 

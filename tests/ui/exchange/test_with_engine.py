@@ -12,7 +12,7 @@ from PySide6.QtCore import QEvent, QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent
 from PySide6.QtWidgets import QApplication
 
-from app.api import VDI, VM, Ref, VMPowerState
+from app.api import VBD, VDI, VM, Ref, VMPowerState
 from app.hypervisor.driver import Driver
 from app.hypervisor.simulated import SimulatedDriver
 from tests.engine.sample_guest.machine import QEMU
@@ -25,6 +25,7 @@ from ui.base.history import Entry
 from ui.base.settings import Settings
 from ui.base.wizard import Wizard
 from ui.base.workspace import Workspace
+from ui.exchange.disk_dialog import ExportDiskDialog
 from ui.exchange.export_wizard import ExportWizard
 from ui.exchange.import_wizard import ImportWizard
 from ui.exchange.target import FOLDER
@@ -135,6 +136,7 @@ async def test_files_come_back_and_damaged_ones_do_not(qapp: QApplication, data_
         path = await desk.export("vm.export", vm, "none")
         await comes_back_and_starts(desk, vm, path)
         await is_refused_when_damaged(desk, path)
+        await one_disk_goes_and_comes(desk, vm)
 
 
 async def comes_back_and_starts(desk: Desk, vm: str, path: Path) -> None:
@@ -163,3 +165,19 @@ async def is_refused_when_damaged(desk: Desk, path: Path) -> None:
     dialog.reject()
     assert (await desk.ended()).state == "failed"
     assert (set(desk.bench.store.all(VM)), set(desk.bench.store.all(VDI))) == before
+
+
+async def one_disk_goes_and_comes(desk: Desk, vm: str) -> None:
+    devices = [desk.bench.store.get(VBD, ref) for ref in desk.bench.vm(vm).VBDs]
+    disk = next(vbd.VDI for vbd in devices if vbd.userdevice == "0")
+    await desk.begun("vdi.export", disk, "VDI")
+    dialog = await opened(ExportDiskDialog)
+    path = dialog.target.path()
+    dialog.accept()
+    assert (await desk.ended()).state == "done"
+    before = set(desk.bench.store.all(VDI))
+    desk.finish(await desk.drop(path))
+    assert (await desk.ended()).state == "done"
+    (made,) = set(desk.bench.store.all(VDI)) - before
+    sizes = {desk.bench.store.get(VDI, ref).virtual_size for ref in (made, disk)}
+    assert len(sizes) == 1

@@ -245,3 +245,15 @@ def test_a_merge_is_the_engines_own(qapp: QApplication, engine: FakeEngine) -> N
     assert (rows[merge].title, rows[merge].asked_by) == ("Merging disk images of “web1”", "the engine itself")
     assert (rows[other].title, rows[other].asked_by) == ("Taking a snapshot with memory", "another client")
     assert rows[merge].words == "1 of 2 GiB"
+
+
+def test_a_long_transfer_hides_its_own_task_and_no_other(qapp: QApplication, engine: FakeEngine) -> None:
+    history = History()
+    history.begin("Exporting web-01").stop = lambda: None
+    later = datetime.now(UTC) + timedelta(seconds=5)
+    engine.put(Task(name_label="Export", created=later))
+    other = engine.put(Task(name_label="Async.VM.checkpoint", created=later))
+    assert list(others(engine.cache, history)) == [other]
+    disk = engine.put(Task(name_label="Async.VDI.export"))
+    assert others(engine.cache, History())[disk].title == "Exporting a disk"
+    assert not others(engine.cache, History())[disk].by_engine

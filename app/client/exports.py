@@ -7,7 +7,7 @@ import os
 import re
 import time
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -30,6 +30,7 @@ __all__ = ["export_vm", "free_bytes", "plan_export"]
 
 _AT_LEAST: Final = 1 << 20
 """Bytes that are written at once, however small the pieces are that arrive."""
+_ASK_SECONDS: Final = 0.5
 _REFUSED_NAME: Final = re.compile(r'[\x00-\x1f<>:"/\\|?*]+')
 _REFUSED_TO_GO_ON: Final = ("OPERATION_NOT_ALLOWED", "INVALID_VALUE")
 
@@ -177,11 +178,32 @@ async def _stream(work: _Export, part: Path, begun: Leftover | None) -> Task:
             total = None if download.length is None else download.length + keep
             pace = Pace(work.report, "writing", total, keep)
             with await asyncio.to_thread(part_files.opened, part, keep) as file:
-                await save(download.chunks, file, pace)
+                async with _estimated(work.session, task, pace):
+                    await save(download.chunks, file, pace)
                 await asyncio.to_thread(os.fsync, file.fileno())
         await task.result()
         pace.finish()
         return await task.ended()
+
+
+@asynccontextmanager
+async def _estimated(session: Session, task: StreamTask, pace: Pace) -> AsyncIterator[None]:
+    """Meanwhile, where the stream's length is not known, ask now and then how far the engine is."""
+    asking = asyncio.ensure_future(_estimate(session, task, pace)) if pace.total is None else None
+    try:
+        yield
+    finally:
+        if asking is not None:
+            asking.cancel()
+            with suppress(asyncio.CancelledError):
+                await asking
+
+
+async def _estimate(session: Session, task: StreamTask, pace: Pace) -> None:
+    with suppress(Failure, ConnectionLost):  # the stream itself says what went wrong
+        while True:
+            await asyncio.sleep(_ASK_SECONDS)
+            pace.estimate((await session.get_record(Task, task.ref)).progress)
 
 
 async def save(chunks: AsyncIterator[Chunk], file: BinaryIO, pace: Pace) -> None:

@@ -13,6 +13,11 @@ _WINDOW_SECONDS: Final = 5.0
 """The rate is that of the last seconds: disks and networks change their minds."""
 
 
+_TELLING: Final = 0.02
+_SETTLED: Final = 64 << 20
+"""With less than this, what is read ahead and not yet here would tell more than what is."""
+
+
 class Pace:
     """Follows one stage and tells of it."""
 
@@ -41,6 +46,11 @@ class Pace:
         rate = (done - before) / max(now - then, 1e-6)
         left = (self.total - done) / rate if self.total is not None and rate > 0 else None
         self._tell(rate, None if left is None else max(0.0, left))
+
+    def estimate(self, share: float) -> None:
+        """This share of the stage is done, whatever it will be in bytes: for streams whose length nobody knows."""
+        if share >= _TELLING and self._done >= _SETTLED:
+            self.total = max(self._done, round(self._done / share))
 
     def finish(self) -> None:
         """The stage is over: what was done is all there is."""

@@ -43,8 +43,9 @@ async def write(workspace: Workspace, wish: ExportWish) -> None:
     """Write the file. :raise Failure, ConnectionLost, OSError: it is not there; the history has it."""
     work = partial(exchange.export_vm, workspace.session, wish.subject.ref, wish.path, wish.options)
     title = f"Exporting {wish.subject.name}"
+    packed = wish.options.compression != "none"
     shares = VERIFIED if wish.options.verify else PLAIN
-    entry, result = await follow(workspace, title, ("VM", wish.subject.ref), shares, work)
+    entry, result = await follow(workspace, title, ("VM", wish.subject.ref), shares, work, packed=packed)
     entry.file = str(result.path)
     workspace.history.changed.emit(entry)
     say_done(workspace, wish.subject.name, result)

@@ -33,17 +33,20 @@ async def follow(
     subject: tuple[str, str],
     shares: Shares,
     work: Callable[[Report], Coroutine[Any, Any, T]],
+    *,
+    packed: bool = False,
 ) -> tuple[Entry, T]:
     """Run a transfer, shown and cancellable; answer its entry, which has ended, and its result.
 
     :param work: makes the coroutine, given where it reports to.
+    :param packed: what is written is compressed: how much it becomes is only guessed, and not said.
     :raise: what the transfer raised; TASK_CANCELLED if the person cancelled it. The history has it already.
     """
     history = workspace.history
     entry = history.begin(title, subject)
 
     def report(progress: Progress) -> None:
-        show(entry, progress, shares)
+        show(entry, progress, shares, packed=packed)
         history.changed.emit(entry)
 
     task = asyncio.ensure_future(work(report))
@@ -65,7 +68,7 @@ async def follow(
     return entry, result
 
 
-def show(entry: Entry, progress: Progress, shares: Shares) -> None:
+def show(entry: Entry, progress: Progress, shares: Shares, *, packed: bool = False) -> None:
     """Put what a transfer reports into its entry."""
     before, share = 0.0, 0.0
     for stage, share in shares:
@@ -74,15 +77,15 @@ def show(entry: Entry, progress: Progress, shares: Shares) -> None:
         before += share
     done = min(1.0, progress.done / progress.total) if progress.total else 0.0
     entry.progress = min(1.0, before + share * done)
-    entry.words = words_of(progress)
+    entry.words = words_of(progress, packed=packed and progress.stage == "writing")
     is_last = progress.stage == shares[-1][0]
     entry.seconds_left = progress.seconds_left if is_last else None
 
 
-def words_of(progress: Progress) -> str:
-    """``writing 1.2 GiB of 3 GiB · 120 MiB/s``."""
+def words_of(progress: Progress, *, packed: bool = False) -> str:
+    """``writing 1.2 GiB of 3 GiB · 120 MiB/s``; `packed` leaves out of how much."""
     said = _WORDS[progress.stage]
-    if progress.total:
+    if progress.total and not packed:
         said += f" {size(min(progress.done, progress.total))} of {size(progress.total)}"
     elif progress.done:
         said += f" {size(progress.done)}"

@@ -38,6 +38,7 @@ def test_the_time_left_is_told_only_of_the_last_stage() -> None:
 def test_words_tell_how_far_and_how_fast() -> None:
     assert plain(words_of(WRITING)) == "writing 3 GiB of 12 GiB · 120 MiB/s"
     assert plain(words_of(Progress("reading", 5 * MIB, None, 0.0, None))) == "reading 5 MiB"
+    assert plain(words_of(WRITING, packed=True)) == "writing 3 GiB · 120 MiB/s"
     assert words_of(Progress("preparing", 0, None, 0.0, None)) == "preparing"
 
 

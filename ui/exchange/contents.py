@@ -18,7 +18,7 @@ Kind = Literal["xva", "appliance", "disk"]
 #: what a file's name ends in, for each kind
 ENDINGS: Final[Mapping[Kind, tuple[str, ...]]] = {
     "xva": (".xva", ".xva.gz", ".xva.zst"),
-    "appliance": (".ova", ".ovf", ".ova.gz"),
+    "appliance": (".ova", ".ovf"),
     "disk": (".qcow2", ".qcow", ".vhd", ".vhdx", ".vmdk", ".raw", ".img"),
 }
 FILTER: Final = (

@@ -144,5 +144,14 @@ def steps_of(wish: ExportWish, needed: int) -> list[Consequence]:
         said.append(("shield", f"A signed manifest lies beside it: {manifest_name(wish.path.name)}."))
     if subject.kind == "snapshot":
         said.append(("template", "Where it is imported it becomes a template, to make VMs from."))
-    said.append(("alert-good", f"The {subject.kind} itself stays as it is, and can be used meanwhile."))
-    return said
+    return [*said, _meanwhile(subject)]
+
+
+def _meanwhile(subject: Subject) -> Consequence:
+    """What can be done with it while it is read."""
+    if subject.kind == "VM":
+        start = "go on" if subject.has_memory else "start"
+        return "alert-info", f"The VM cannot {start} before that is done. Of a snapshot that would not matter."
+    if subject.kind == "snapshot":
+        return "alert-good", "The snapshot stays as it is, and its VM can be used meanwhile."
+    return "alert-good", "The template stays as it is, and VMs can be made from it meanwhile."

@@ -6,14 +6,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PySide6.QtWidgets import QComboBox, QLineEdit, QWidget
 
 from app.api import SR, VM, Failure, Network, Ref, VMPowerState
 from tests.ui.exchange.standin import MADE, XVA, Transfers
 from tests.ui.machines.windows import opened, until
 from tests.ui.machines.world import GIB, World
 from ui.exchange.contents import importable, kind_of
+from ui.exchange.export_wizard import ExportWizard
 from ui.exchange.import_wizard import ImportWizard
+from ui.exchange.subject import subject_of
 from ui.widgets.notice import Toast
+from ui.widgets.views import TableView
 
 FILE = "/srv/exports/billing-db.xva"
 
@@ -219,3 +223,18 @@ def test_one_file_at_a_time() -> None:
     assert importable(["/a.txt", "/b.ova"]) == "/b.ova"
     assert importable(["/a.xva", "/b.xva"]) == ""
     assert importable([]) == ""
+
+
+async def test_every_field_has_a_name_for_a_screen_reader(world: World, transfers: Transfers) -> None:
+    subject = subject_of(world.engine.cache, world.add_vm("web"))
+    assert subject is not None
+    importing, exporting = await wizard_of(world), ExportWizard(world.workspace, subject)
+    for wizard in (importing, exporting):
+        fields: list[QWidget] = [
+            *wizard.findChildren(QLineEdit), *wizard.findChildren(QComboBox), *wizard.findChildren(TableView),
+        ]  # fmt: skip
+        assert len(fields) >= 3
+        assert [type(field).__name__ for field in fields if not field.accessibleName()] == []
+    exporting.stop()
+    exporting.deleteLater()
+    importing.reject()

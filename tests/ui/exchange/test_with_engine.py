@@ -16,8 +16,10 @@ from app.api import VBD, VDI, VM, Ref, VMPowerState
 from app.hypervisor.driver import Driver
 from app.hypervisor.simulated import SimulatedDriver
 from tests.engine.sample_guest.machine import QEMU
+from tests.engine.xva.test_appliances import OVF, packed_as, vmdk
 from tests.support.engine import Bench, open_bench
 from tests.support.guest_disk import read_counter
+from tests.support.qcow2_view import BLOCK, view
 from tests.ui.machines.windows import opened, until
 from ui.base import theme
 from ui.base.dialogs import ErrorDialog
@@ -137,6 +139,7 @@ async def test_files_come_back_and_damaged_ones_do_not(qapp: QApplication, data_
         await comes_back_and_starts(desk, vm, path)
         await is_refused_when_damaged(desk, path)
         await one_disk_goes_and_comes(desk, vm)
+        await an_appliance_comes_in(desk)
 
 
 async def comes_back_and_starts(desk: Desk, vm: str, path: Path) -> None:
@@ -181,3 +184,18 @@ async def one_disk_goes_and_comes(desk: Desk, vm: str) -> None:
     (made,) = set(desk.bench.store.all(VDI)) - before
     sizes = {desk.bench.store.get(VDI, ref).virtual_size for ref in (made, disk)}
     assert len(sizes) == 1
+
+
+async def an_appliance_comes_in(desk: Desk) -> None:
+    content, packed = vmdk(desk.folder)
+    path = packed_as(desk.folder, {"a.ovf": OVF.format(href="d.vmdk").encode(), "d.vmdk": packed}, ova=True)
+    wizard = await desk.drop(path)
+    assert (wizard.summary.value("Name"), wizard.summary.value("Networks")) == ("Appliance", "NAT")
+    wizard.identity.name.setText("Firewall")
+    desk.finish(wizard)
+    assert (await desk.ended()).state == "done"
+    ((_, made),) = desk.window.pane.tree.selection()
+    record = desk.bench.vm(made)
+    assert (record.name_label, len(record.VIFs)) == ("Firewall", 1)
+    seen = view(desk.bench.image(made))
+    assert (seen.size, seen.blocks[0]) == (len(content), content[:BLOCK])

@@ -25,9 +25,11 @@ _READ_BYTES: Final = 1 << 18
 class Channel:
     """One connection and one session on it. `connect` answers a socket; it is asked again after a lost connection."""
 
-    def __init__(self, connect: Callable[[], socket.socket], host: str) -> None:
+    def __init__(self, connect: Callable[[], socket.socket], host: str, authorization: str = "") -> None:
+        """:param authorization: a header that every request carries, "" for none."""
         self._connect = connect
         self._host = host
+        self._authorization = f"Authorization: {authorization}\r\n" if authorization else ""
         self._socket: socket.socket | None = None
         self._number = 0
         self.session = ""
@@ -61,7 +63,7 @@ class Channel:
         body = json.dumps({"jsonrpc": "2.0", "method": method, "params": params, "id": self._number}).encode()
         head = (
             f"POST /jsonrpc HTTP/1.1\r\nHost: {self._host}\r\nContent-Type: application/json\r\n"
-            f"Content-Length: {len(body)}\r\n\r\n"
+            f"Content-Length: {len(body)}\r\n{self._authorization}\r\n"
         )
         try:
             connected = self._connected()
@@ -110,6 +112,15 @@ def _receive(connected: socket.socket, into: bytearray) -> None:
     into += more
 
 
+def no_engine(data_dir: Path) -> Unreachable:
+    """Nobody answers for a data folder."""
+    return Unreachable(
+        REFUSED,
+        f"No Stillframe engine is running for {data_dir}.",
+        "Open the desktop with 'stillframe', or run the engine alone with 'stillframe serve'.",
+    )
+
+
 def to_engine(path: Path, data_dir: Path) -> Channel:
     """The engine of a data folder, over its private socket: whoever can open that is its owner."""
 
@@ -119,11 +130,7 @@ def to_engine(path: Path, data_dir: Path) -> Channel:
             connected.connect(str(path))
         except OSError as error:
             connected.close()
-            raise Unreachable(
-                REFUSED,
-                f"No Stillframe engine is running for {data_dir}.",
-                "Open the desktop with 'stillframe', or run the engine alone with 'stillframe serve'.",
-            ) from error
+            raise no_engine(data_dir) from error
         return connected
 
     return Channel(connect, "engine")

@@ -143,8 +143,7 @@ def _set(kind: Kind, invocation: Invocation) -> None:
     words = invocation.words
     ref = invocation.inventory.by_uuid(kind.cls, words.required("uuid"))
     given = filters_in(words.given, ("uuid", "database:"))
-    calls = [call for key, text in given for call in setting.set_calls(invocation, kind, ref, key, text)]
-    _send(invocation, calls)
+    _send(invocation, setting.set_calls(invocation, kind, ref, given))
 
 
 def _send(invocation: Invocation, calls: Iterable[tuple[Any, ...]]) -> None:

@@ -142,13 +142,18 @@ def _data_dir(words: Words) -> Path:
 
 def _connected(words: Words, streams: Streams) -> Channel:
     data_dir = _data_dir(words)
-    if "server" not in words.server:
-        channel = to_engine(engine_socket_in(data_dir), data_dir)
+    path = engine_socket_in(data_dir)
+    if "server" not in words.server and path.is_socket():
+        channel = to_engine(path, data_dir)
         channel.login("", "")
         return channel
     # Here and in the next and not above: a command for the engine on this machine need not wait for TLS to load.
     from app.cli import remote
 
+    if "server" not in words.server:
+        channel = remote.to_loopback(path, data_dir)
+        channel.login("", "")
+        return channel
     user, password = remote.credentials(words.server, streams)
     channel = remote.to_server(remote.address_of(words.server), remote.trust_of(data_dir, streams[2]))
     channel.login(user, password)

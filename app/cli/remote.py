@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from app.api import ConnectionLost, Failure
-from app.cli.channel import REFUSED, Channel
+from app.cli.channel import REFUSED, Channel, no_engine
 from app.cli.errors import AuthenticationFailed, CommandError, ServerFailure, Unreachable
 from app.cli.words import whole
 from app.client.address import Address
+from app.client.local_address import HOST, read_address
 from app.client.trust import CONNECT_SECONDS, KnownServers, Trust
 
 UNKNOWN_HOST: Final = "Unable to contact server. Please check server and port settings."
@@ -82,6 +83,27 @@ def to_server(address: Address, trust: Trust) -> Channel:
             raise ServerFailure(failure.code, failure.params) from failure
 
     return Channel(connect, str(address))
+
+
+def to_loopback(path: Path, data_dir: Path) -> Channel:
+    """The engine of a data folder where there are no unix sockets: by the port and the token that it has left there.
+
+    :raise Unreachable: no engine has.
+    """
+    try:
+        address = read_address(path)
+    except OSError as error:
+        raise no_engine(data_dir) from error
+
+    def connect() -> socket.socket:
+        try:
+            connected = socket.create_connection((HOST, address.port), CONNECT_SECONDS)
+        except OSError as error:
+            raise no_engine(data_dir) from error
+        connected.settimeout(None)
+        return connected
+
+    return Channel(connect, HOST, address.headers()["Authorization"])
 
 
 def _connected(address: Address, trust: Trust) -> socket.socket:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, TypeAlias
 
 from app.cli.columns import RW, Column
@@ -23,18 +24,24 @@ def check_writable(column: Column) -> None:
         raise CommandError(f"Field '{column.name}' is read-only.")
 
 
-def set_calls(invocation: Invocation, kind: Kind, ref: str, key: str, text: str) -> list[Call]:
-    """What sets one field, or one entry of a map. :raise CommandError: there is no such field, or no such value."""
-    column = kind.column(key)
-    if column is None:
-        return _entry_calls(invocation, kind, ref, key, text)
-    if column.kind:
-        raise CommandError(f"Field '{column.name}' is read-only.")
-    check_writable(column)
-    value = meant(invocation, column, text)
-    if column.field in _LIMITS:
-        return [_limits(invocation, ref, column.field, value)]
-    return [(f"{kind.cls}.set_{column.field}", ref, value)]
+def set_calls(invocation: Invocation, kind: Kind, ref: str, given: Iterable[tuple[str, str]]) -> list[Call]:
+    """What sets these fields and entries of maps. :raise CommandError: there is no such field, or no such value."""
+    calls: list[Call] = []
+    limits: dict[str, int] = {}
+    for key, text in given:
+        column = kind.column(key)
+        if column is None:
+            calls += _entry_calls(invocation, kind, ref, key, text)
+            continue
+        if column.kind:
+            raise CommandError(f"Field '{column.name}' is read-only.")
+        check_writable(column)
+        value = meant(invocation, column, text)
+        if column.field in _LIMITS:
+            limits[column.field] = value
+        else:
+            calls.append((f"{kind.cls}.set_{column.field}", ref, value))
+    return [*calls, _limits(invocation, ref, limits)] if limits else calls
 
 
 def _entry_calls(invocation: Invocation, kind: Kind, ref: str, key: str, text: str) -> list[Call]:
@@ -50,12 +57,10 @@ def _entry_calls(invocation: Invocation, kind: Kind, ref: str, key: str, text: s
     return [(f"{kind.cls}.remove_from_{column.field}", ref, entry), add]
 
 
-def _limits(invocation: Invocation, ref: str, field: str, value: int) -> Call:
+def _limits(invocation: Invocation, ref: str, given: Mapping[str, int]) -> Call:
     """The server takes the four limits together, for they depend on one another."""
     record = invocation.inventory.get("VM", ref) or {}
-    limits = {name: int(record[name]) for name in _LIMITS}
-    limits[field] = value
-    return ("VM.set_memory_limits", ref, *limits.values())
+    return ("VM.set_memory_limits", ref, *(given.get(name, int(record[name])) for name in _LIMITS))
 
 
 def clear_calls(invocation: Invocation, kind: Kind, ref: str, column: Column) -> list[Call]:

@@ -2,95 +2,18 @@
 
 from __future__ import annotations
 
-import io
 import os
 import re
-import shutil
-import signal
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from app.cli import main
 from tests.contracts.tree import ROOT
-from tests.unit.cli.recorded import Printed
+from tests.e2e.shell import UUID, Shell
 
-UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 TIME = r"\d{8}T\d\d:\d\d:\d\dZ"
-
-
-class Shell:
-    """Runs xe for one data folder."""
-
-    def __init__(self, data_dir: Path, *far: str) -> None:
-        self.data_dir = data_dir
-        self.far = far
-
-    def xe(self, *words: str, stdin: str = "") -> Printed:
-        out, error = io.StringIO(), io.StringIO()
-        status = main.run(words, {}, self.data_dir, (io.StringIO(stdin), out, error), data_dir=self.data_dir)
-        return Printed(out.getvalue(), error.getvalue(), status)
-
-    def said(self, *words: str, stdin: str = "") -> str:
-        """What a command prints that must succeed."""
-        printed = self.xe(*words, stdin=stdin)
-        assert (printed.stderr, printed.status) == ("", 0), words
-        return printed.stdout
-
-    def uuid(self, *words: str) -> str:
-        """What a command prints that makes an object."""
-        printed = self.said(*words)
-        assert re.fullmatch(f"{UUID}\n", printed), printed
-        return printed.strip()
-
-
-@pytest.fixture(scope="module")
-def shell() -> Iterator[Shell]:
-    parent = Path(tempfile.mkdtemp(prefix="sf-"))
-    login = parent / "login"
-    login.write_text("root\nnot a secret\n")
-    words = ["serve", "--data-dir", str(parent / "data"), "--listen", "127.0.0.1:0", "--user", "root"]
-    served = subprocess.Popen(
-        [sys.executable, "-m", "app", *words, "--password-file", "-"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        cwd=ROOT,
-        text=True,
-    )
-    assert served.stdin is not None and served.stdout is not None
-    served.stdin.write("not a secret\n")
-    served.stdin.close()
-    assert served.stdout.readline().startswith("Serving")
-    port = re.search(r":(\d+)", served.stdout.readline())
-    assert port is not None
-    yield Shell(parent / "data", "-s", "127.0.0.1", "-p", port[1], "-pwf", str(login))
-    served.send_signal(signal.SIGTERM)
-    assert served.wait(60) == 0
-    served.stdout.close()
-    shutil.rmtree(parent)
-
-
-@pytest.fixture(scope="module")
-def vm(shell: Shell) -> Iterator[str]:
-    """A guest that runs."""
-    uuid = shell.uuid("vm-install", "template=Sample guest", "new-name-label=Windows Server 2016 (1)")
-    shell.said("vm-start", f"uuid={uuid}")
-    yield uuid
-    shell.said("vm-uninstall", f"uuid={uuid}", "--force")
-
-
-@pytest.fixture(scope="module")
-def checkpoint(shell: Shell, vm: str) -> str:
-    return shell.uuid("vm-checkpoint", f"vm={vm}", "new-name-label=Snapshot with memory")
-
-
-@pytest.fixture(scope="module")
-def snapshot(shell: Shell, vm: str, checkpoint: str) -> str:
-    return shell.uuid("vm-snapshot", f"vm={vm}", "new-name-label=Regular")
 
 
 def test_create_a_snapshot(shell: Shell, vm: str) -> None:
@@ -226,6 +149,19 @@ def test_export_and_import_a_vm_with_progress(shell: Shell, vm: str, tmp_path: P
     assert refused.status == 1 and refused.stderr.startswith("The VM cannot be imported unforced")
     for uuid in (halted, made.stdout.strip()):
         shell.said("vm-uninstall", f"uuid={uuid}", "--force")
+
+
+def test_export_and_import_a_disk(shell: Shell, snapshot: str, tmp_path: Path) -> None:
+    disk = shell.said("snapshot-disk-list", f"uuid={snapshot}", "vbd-params=", "--minimal").strip("\n,")
+    size = int(shell.said("vdi-param-get", f"uuid={disk}", "param-name=virtual-size"))
+    shell.said("vdi-export", f"uuid={disk}", f"filename={tmp_path}/disk.raw")
+    assert (tmp_path / "disk.raw").stat().st_size == size
+    sr = shell.said("sr-list", "type=file", "--minimal").strip()
+    empty = shell.uuid("vdi-create", f"sr-uuid={sr}", "name-label=copy", f"virtual-size={size}")
+    shell.said("vdi-import", f"uuid={empty}", f"filename={tmp_path}/disk.raw")
+    shell.said("vdi-export", f"uuid={empty}", f"filename={tmp_path}/again.raw")
+    assert (tmp_path / "again.raw").read_bytes() == (tmp_path / "disk.raw").read_bytes()
+    shell.said("vdi-destroy", f"uuid={empty}")
 
 
 def test_what_is_no_file_to_import(shell: Shell, tmp_path: Path) -> None:

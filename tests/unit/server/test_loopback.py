@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import stat
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from app.client.unix_transport import UnixTransport
 from app.config import load
 from app.server.local import LocalServer
 from tests.support.engine import Bench
+from tests.unit.cli.recorded import xe
 
 
 async def status(port: int, **headers: str) -> int:
@@ -81,3 +83,14 @@ def test_a_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
     path.chmod(0o644)
     with pytest.raises(PermissionError):
         read_address(path)
+
+
+async def test_xe_shows_the_token(bench: Bench, data_dir: Path) -> None:
+    server = LocalServer(bench.engine, load(data_dir).engine_socket, loopback=True)
+    await server.open()
+    await bench.sample_vm("over the port")
+    printed = await asyncio.to_thread(xe, "vm-list", "params=name-label", "--minimal", "--data-dir", str(data_dir))
+    assert printed == ("over the port\n", "", 0)
+    await server.close()
+    printed = await asyncio.to_thread(xe, "vm-list", "--data-dir", str(data_dir))
+    assert printed.status == 1 and "No Stillframe engine is running" in printed.stderr

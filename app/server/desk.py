@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ _LOGINS: Final = {
     "session.slave_local_login_with_password": 2,
 }
 """The most parameters of each; two are needed."""
+LARGE_BODIES: Final = 4
 
 
 class NoRequest(Exception):
@@ -29,6 +31,7 @@ class Desk:
         """:param door: asks for passwords. None: the channel is open to the owner of the engine alone."""
         self._engine = engine
         self._door = door
+        self.room_for_large_bodies = asyncio.Semaphore(LARGE_BODIES)
 
     async def call(self, method: str, params: Sequence[Any], address: str = "") -> Any:
         """The result of a message. `params` begin with the session, where it has one.

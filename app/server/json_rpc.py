@@ -9,12 +9,12 @@ import msgspec
 from app.api import Failure
 from app.server.desk import Desk, NoRequest
 from app.server.json_values import encoded
-from app.server.large import beside_the_loop
+from app.server.large import beside_the_loop, parsed
 
 
 async def answer(desk: Desk, body: bytes, address: str) -> bytes:
     """The answer to one request, as JSON. :raise NoRequest: it is none."""
-    request = _parsed(body)
+    request = await parsed(_parsed, body)
     version_2 = request.get("jsonrpc") == "2.0"
     number = msgspec.json.encode(request["id"])
     params = request.get("params", [])

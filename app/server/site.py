@@ -19,7 +19,11 @@ LARGEST_BODY: Final = 16 << 20
 """Bytes. The longest message we know holds a few thousand references."""
 BODY_SECONDS: Final = 60.0
 """For a call to arrive in. It takes milliseconds, but for clients that mean to hold a connection."""
+USUAL_BODY: Final = 256 << 10
+"""Bytes. Only a few larger ones are read at once."""
 PIECE: Final = 1 << 20
+PIECE_SECONDS: Final = 60.0
+"""For a piece of a large answer to be taken in."""
 
 T = TypeVar("T")
 Answer = Callable[[Desk, bytes, str], Awaitable[bytes]]
@@ -33,7 +37,7 @@ async def rpc(request: web.Request, desk: Desk) -> web.StreamResponse:
     answer: Answer = json_rpc.answer if speaks_json else xml_rpc.answer
     try:
         async with asyncio.timeout(BODY_SECONDS):
-            body = await request.read()
+            body = await _body(request, desk)
     except TimeoutError:
         return page(408)
     except web.HTTPRequestEntityTooLarge:
@@ -46,6 +50,14 @@ async def rpc(request: web.Request, desk: Desk) -> web.StreamResponse:
     return await _sent(request, reply, "application/json" if speaks_json else "text/xml")
 
 
+async def _body(request: web.Request, desk: Desk) -> bytes:
+    if (request.content_length or LARGEST_BODY) <= USUAL_BODY:
+        return await request.read()
+    # Whoever has no session yet can fill this much memory, and no more.
+    async with desk.room_for_large_bodies:
+        return await request.read()
+
+
 async def _sent(request: web.Request, reply: bytes, content_type: str) -> web.StreamResponse:
     headers = {**OPEN_TO_SCRIPTS, "Content-Type": content_type}
     if len(reply) <= PIECE:
@@ -53,8 +65,15 @@ async def _sent(request: web.Request, reply: bytes, content_type: str) -> web.St
     response = web.StreamResponse(headers={**headers, "Content-Length": str(len(reply))})
     await response.prepare(request)
     whole = memoryview(reply)
-    for start in range(0, len(reply), PIECE):
-        await response.write(whole[start : start + PIECE])
+    try:
+        for start in range(0, len(reply), PIECE):
+            async with asyncio.timeout(PIECE_SECONDS):
+                await response.write(whole[start : start + PIECE])
+    except TimeoutError:
+        # It holds a large answer and does not take it.
+        if request.transport is not None:
+            request.transport.abort()
+        return response
     await response.write_eof()
     return response
 

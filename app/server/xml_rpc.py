@@ -7,7 +7,7 @@ from typing import Any, Final
 from app.api import Failure
 from app.engine.xml_values import xml_value
 from app.server.desk import Desk
-from app.server.large import beside_the_loop
+from app.server.large import beside_the_loop, parsed
 from app.server.xml_requests import parse
 
 _BEGIN: Final = '<?xml version="1.0"?><methodResponse><params><param>'
@@ -20,7 +20,7 @@ _SUCCESS: Final = (
 
 async def answer(desk: Desk, body: bytes, address: str) -> bytes:
     """The answer to one request. :raise NoRequest: it is none."""
-    method, params = parse(body)
+    method, params = await parsed(parse, body)
     try:
         result = await desk.call(method, params, address)
     except Failure as failure:

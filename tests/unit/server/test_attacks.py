@@ -15,6 +15,7 @@ from app import log
 from app.api import VM
 from app.config import load
 from app.server import site, tcp
+from app.server.desk import LARGE_BODIES
 from tests.support.engine import Bench
 from tests.support.wire import PASSWORD, USER, Reply, Wire, serving
 
@@ -169,3 +170,36 @@ async def test_a_bug_of_ours_tells_nothing(bench: Bench, wire: Wire, monkeypatch
     monkeypatch.setattr(bench.engine.dispatcher, "methods", broken)
     reply = await wire.post(b"<methodCall><methodName>system.listMethods</methodName></methodCall>")
     assert reply.status == 500 and b"secret" not in reply.body and b"ZeroDivision" not in reply.body
+
+
+async def test_large_bodies_take_turns(plain: Wire) -> None:
+    """Those who hold a place for a large body do not keep small calls out, and lose it."""
+    held = []
+    for _ in range(LARGE_BODIES):
+        _, writer = await plain.connect()
+        writer.write(HEAD + b"Content-Length: 1000000\r\n\r\n" + bytes(1000))
+        held.append(writer)
+    await still_answers(plain)
+    waiting = asyncio.ensure_future(plain.post(b" " * 1_000_000))
+    await still_answers(plain)
+    for writer in held:
+        writer.close()
+    assert (await asyncio.wait_for(waiting, 30)).status == 500
+
+
+async def test_who_does_not_take_the_answer(bench: Bench, plain: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(site, "PIECE_SECONDS", 0.1)
+    monkeypatch.setattr(bench.engine.dispatcher, "methods", lambda: ["a" * 1_000_000] * 50)
+    _, writer = await plain.connect()
+    writer.transport.pause_reading()  # type: ignore[attr-defined]
+    body = b"<methodCall><methodName>system.listMethods</methodName></methodCall>"
+    writer.write(HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+    await writer.drain()
+    async with asyncio.timeout(30):
+        while not _gone(plain):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    writer.transport.abort()
+
+
+def _gone(wire: Wire) -> bool:
+    return bool(wire.server._doors._inside) and all(transport.is_closing() for transport in wire.server._doors._inside)

@@ -193,6 +193,14 @@ class VMCalls(Calls):
     ) -> None:
         """Set all four memory limits of a Halted VM, in bytes."""
 
+    @message(errors=("MEMORY_CONSTRAINT_VIOLATION_ORDER", "VM_BAD_POWER_STATE"))
+    async def set_memory(self, vm: Ref["VM"], value: int) -> None:
+        """Set how much memory a Halted VM has, in bytes."""
+
+    @message(errors=("MEMORY_CONSTRAINT_VIOLATION_ORDER", "VM_BAD_POWER_STATE"))
+    async def set_memory_dynamic_range(self, vm: Ref["VM"], min: int, max: int) -> None:
+        """Set the dynamic limits of a Halted VM, in bytes."""
+
     @message(errors=("INVALID_VALUE", "VM_BAD_POWER_STATE"))
     async def set_VCPUs_max(self, vm: Ref["VM"], value: int) -> None:
         """Set the most virtual CPUs that the VM may have."""
@@ -212,6 +220,18 @@ class VMCalls(Calls):
     @message(read_only=True)
     async def get_allowed_VBD_devices(self, vm: Ref["VM"]) -> Sequence[str]:
         """The device numbers that no VBD of the VM uses yet."""
+
+    @message(read_only=True)
+    async def get_allowed_VIF_devices(self, vm: Ref["VM"]) -> Sequence[str]:
+        """The device numbers that no VIF of the VM uses yet."""
+
+    @message(read_only=True)
+    async def get_possible_hosts(self, vm: Ref["VM"]) -> Sequence[Ref["Host"]]:
+        """The hosts that could run the VM: the one there is."""
+
+    @message(read_only=True)
+    async def assert_can_boot_here(self, vm: Ref["VM"], host: Ref["Host"]) -> None:
+        """Answer what would keep the VM from starting on a host. Its power state does not matter."""
 
     @message(errors=(*_POWER, *_DISKS, "OPERATION_BLOCKED"), extension=True)
     async def uninstall(self, vm: Ref["VM"], with_snapshots: bool = False) -> None:

@@ -177,7 +177,7 @@ def result_type(method: str) -> Any:
         return str
     if call in declared.messages:
         return declared.messages[call].result
-    if call in ("get_all", "get_by_name_label"):
+    if call in ("get_all", "get_all_where", "get_by_name_label"):
         return list[str]
     if call in ("get_all_records", "get_all_records_where"):
         return Mapping[str, declared.record]  # type: ignore[name-defined]

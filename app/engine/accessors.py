@@ -36,6 +36,7 @@ def accessors(store: Store, declared: XenClass[Any]) -> dict[str, Accessor]:
         "get_all": Accessor(0, lambda _: list(store.of_class(declared.name))),
         "get_all_records": Accessor(0, lambda _: dict(store.of_class(declared.name))),
         "get_all_records_where": Accessor(1, reads.where),
+        "get_all_where": Accessor(1, lambda params: list(reads.where(params))),
         "get_record": Accessor(1, reads.record),
         "get_by_uuid": Accessor(1, reads.by_uuid),
     }

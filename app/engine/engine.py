@@ -51,6 +51,7 @@ from app.ops.vm_destroy import VMDestroyOps
 from app.ops.vm_group import VMGroupOps
 from app.ops.vm_lock import VMLockOps, lift_expired
 from app.ops.vm_power import VMPowerOps
+from app.ops.vm_questions import VMQuestionOps
 from app.ops.vm_recreate import VMRecreateOps
 from app.ops.vm_snapshot import VMSnapshotOps
 from app.storage.errors import StorageError
@@ -282,6 +283,7 @@ def _dispatcher(
         VMCloneOps,
         VMCopyOps,
         VMCreateOps,
+        VMQuestionOps,
         VMLockOps,
         VMGroupOps,
         VMReadinessOps,

@@ -66,6 +66,14 @@ class VMCreateOps(Operations, VMCalls):
                 memory_dynamic_max=dynamic_max,
             )
 
+    async def set_memory(self, vm: Ref[VM], value: int) -> None:
+        least = min(self.store.get(VM, vm).memory_static_min, value)
+        await self.set_memory_limits(vm, least, value, value, value)
+
+    async def set_memory_dynamic_range(self, vm: Ref[VM], min: int, max: int) -> None:
+        record = self.store.get(VM, vm)
+        await self.set_memory_limits(vm, record.memory_static_min, record.memory_static_max, min, max)
+
     async def set_VCPUs_max(self, vm: Ref[VM], value: int) -> None:
         at_startup = self.store.get(VM, vm).VCPUs_at_startup
         check_vcpus(value, "VCPUs_max")

@@ -16,7 +16,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from app.api import VM, Failure, Ref, VMCalls, classes
+from app.api import VM, ConnectionLost, Failure, Ref, VMCalls, classes
 from app.client import ObjectCache, Session, Watcher, wait_for
 
 OpenSession = Callable[[int], Awaitable[Session]]
@@ -126,13 +126,15 @@ class _Client:
                 await call()
             except Failure as failure:
                 self._report.refused[failure.code] += 1
+            except ConnectionLost:
+                self._report.refused["connection lost"] += 1
             else:
                 self._report.took(kind, started)
             await asyncio.sleep(self._random.uniform(0.5, 1.5) * self._pause)
 
     def _next_call(self, vm: Ref[VM]) -> tuple[str, Callable[[], Awaitable[Any]]]:
-        kinds = ["record", "records", "name"] + (["snapshot", "snapshot", "delete"] if self.number % 4 == 0 else [])
-        kind = self._random.choice(kinds)
+        reads = ["record"] * 5 + ["name"] * 4 + ["records"]
+        kind = self._random.choice(reads + (["snapshot"] * 6 + ["delete"] * 4 if self.number % 4 == 0 else []))
         calls: dict[str, Callable[[], Awaitable[Any]]] = {
             "record": lambda: self.session.get_record(VM, vm),
             "records": lambda: self.session.get_all_records(VM),

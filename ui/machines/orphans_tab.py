@@ -8,8 +8,8 @@ from functools import partial
 from typing import Final
 
 from PySide6.QtCore import QPoint, Qt
-from PySide6.QtGui import QKeyEvent, QShowEvent
-from PySide6.QtWidgets import QHBoxLayout, QHeaderView, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtGui import QKeyEvent
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from app.api import VBD, VDI, VM, VMPowerState
 from app.client import Delta, ObjectCache
@@ -20,7 +20,6 @@ from ui.base.text import tooltip
 from ui.base.workspace import Workspace
 from ui.machines.orphans import GONE
 from ui.models.chain import Chains
-from ui.models.kept_places import KeptPlaces
 from ui.models.orphans import name_of_gone, orphans
 from ui.models.states import state_icon
 from ui.models.table_model import Column, TableModel
@@ -28,6 +27,7 @@ from ui.navigation.pool_tree import existing
 from ui.widgets.buttons import button
 from ui.widgets.cards import Card
 from ui.widgets.search_field import SearchField
+from ui.widgets.seen_page import SeenPage
 from ui.widgets.views import TableView
 
 #: command id, words, icon and kind of each button; those that no feature has registered are left out
@@ -105,23 +105,25 @@ class _Table(TableView):
             super().keyPressEvent(event)
 
 
-class OrphansTab(QWidget):
+class OrphansTab(SeenPage):
     """A table, and a button for each thing that can be done with what is chosen in it."""
 
     def __init__(self, workspace: Workspace, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._workspace = workspace
-        self._stale = True
+        self.stale = True
         self.setAccessibleName("Orphaned snapshots")
         self.search = SearchField("Filter…")
         self.search.setMaximumWidth(220)
         self.model: TableModel[Orphan] = TableModel(_columns())
         self.table = _Table(self)
-        self.table.setModel(self.model)
-        KeptPlaces(self.table, self.model.key, self.model.index_of)
         self.summary = label("", "quiet")
         self.buttons: dict[str, QPushButton] = {}
-        self._set_up_table()
+        self.table.show_rows(
+            self.model, _WIDTHS, sort=(1, Qt.SortOrder.AscendingOrder), remember=(workspace.settings, "orphans")
+        )
+        self.table.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        self.table.customContextMenuRequested.connect(self._open_menu)
         self._lay_out()
         self.search.searched.connect(self._filter)
         self.table.selectionModel().selectionChanged.connect(lambda *_: self._gate())
@@ -130,7 +132,7 @@ class OrphansTab(QWidget):
 
     def show_object(self, _cls: str, _ref: str) -> None:
         """Show them all: there is one such page."""
-        self._refresh_or_wait()
+        self.refresh_or_wait()
 
     def chosen(self) -> Selection:
         """What is chosen, from top to bottom."""
@@ -143,18 +145,6 @@ class OrphansTab(QWidget):
             self._workspace.commands.run(command, self.chosen())
 
     # ---- layout -----------------------------------------------------------------------------------------------
-
-    def _set_up_table(self) -> None:
-        header = self.table.horizontalHeader()
-        header.setStretchLastSection(False)
-        self.table.setSortingEnabled(True)
-        self.table.sortByColumn(1, Qt.SortOrder.AscendingOrder)
-        for column, width in enumerate(_WIDTHS):
-            self.table.setColumnWidth(column, width)
-        self.table.remember_columns(self._workspace.settings, "orphans")
-        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-        self.table.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
-        self.table.customContextMenuRequested.connect(self._open_menu)
 
     def _lay_out(self) -> None:
         words = label(
@@ -192,22 +182,11 @@ class OrphansTab(QWidget):
 
     # ---- following --------------------------------------------------------------------------------------------
 
-    def showEvent(self, event: QShowEvent) -> None:
-        super().showEvent(event)
-        if self._stale:
-            self._refresh()
-
     def _follow(self, delta: Delta) -> None:
         if delta.touches(VM, VDI, VBD):
-            self._refresh_or_wait()
+            self.refresh_or_wait()
 
-    def _refresh_or_wait(self) -> None:
-        self._stale = True
-        if self.isVisible():
-            self._refresh()
-
-    def _refresh(self) -> None:
-        self._stale = False
+    def refresh(self) -> None:
         self.model.set_items(rows(self._workspace.cache))
         self._gate()
 

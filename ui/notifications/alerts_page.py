@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from PySide6.QtGui import QGuiApplication, QShowEvent
+from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QHBoxLayout
 
 from app.api import Message, Ref
@@ -41,7 +41,6 @@ class AlertsPage(ListPage):
 
     def __init__(self, workspace: Workspace) -> None:
         model: TableModel[Alert] = TableModel(columns())
-        self._stale = True
         super().__init__(
             workspace,
             Title("bell", "Alerts", ""),
@@ -77,7 +76,6 @@ class AlertsPage(ListPage):
         self.say_where(f"{said} · {count(len(rows), 'message')}" if rows else "")
         self.say_empty()
         self.show_details()
-        self._stale = False
 
     def refilter(self) -> None:
         everything, words = self.kinds.current() == "all", self.search.text()
@@ -169,18 +167,9 @@ class AlertsPage(ListPage):
         if len(chosen) == 1:
             QGuiApplication.clipboard().setText(self.model.items[chosen[0]].as_text())
 
-    def showEvent(self, event: QShowEvent) -> None:
-        super().showEvent(event)
-        if self._stale:
-            self.refresh()
-
     def _follow(self, delta: Delta) -> None:
-        if not delta.touches(Message):
-            return
-        if self.isVisible():
-            self.refresh()
-        else:
-            self._stale = True
+        if delta.touches(Message):
+            self.refresh_or_wait()
 
 
 def _one_line(alert: Alert) -> str:

@@ -72,7 +72,6 @@ class EventsPage(ListPage):
     def __init__(self, workspace: Workspace) -> None:
         model: TableModel[Operation] = TableModel(columns())
         self._dismissed: set[str] = set()
-        self._stale = True
         super().__init__(
             workspace,
             Title("list", "Events", ""),
@@ -110,7 +109,7 @@ class EventsPage(ListPage):
         cache, history = self.workspace.cache, self.workspace.history
         rows = {_key(entry): own(cache, entry) for entry in history.entries}
         self.model.set_items(rows | others(cache, history, self._dismissed))
-        self._stale = False
+        self.stale = False
         self._show_counts()
 
     def _refresh_one(self, entry: Entry) -> None:
@@ -284,8 +283,6 @@ class EventsPage(ListPage):
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
         self._tick.start()
-        if self._stale:
-            self.refresh()
 
     def hideEvent(self, event: QHideEvent) -> None:
         super().hideEvent(event)
@@ -303,8 +300,8 @@ class EventsPage(ListPage):
 
     def _if_seen(self, follow: Callable[[], None]) -> None:
         """Follow a change now, or take everything in when the page is next looked at."""
-        if self._stale or not self.isVisible():
-            self._stale = True
+        if self.stale or not self.isVisible():
+            self.stale = True
         else:
             follow()
 

@@ -7,17 +7,17 @@ from typing import Any
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QHBoxLayout, QHeaderView, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout
 
 from ui.base.dialogs import GAP, GROUP, separator
 from ui.base.workspace import Workspace
-from ui.models.kept_places import KeptPlaces
 from ui.models.table_model import TableModel
 from ui.navigation.title_strip import TitleStrip
 from ui.navigation.titles import Title
 from ui.widgets.buttons import Segmented
 from ui.widgets.cards import Card
 from ui.widgets.search_field import SearchField
+from ui.widgets.seen_page import SeenPage
 from ui.widgets.views import TableView
 
 _EDGE = 24
@@ -38,7 +38,7 @@ class RowsTable(TableView):
             super().keyPressEvent(event)
 
 
-class ListPage(QWidget):
+class ListPage(SeenPage):
     """A page of rows. A subclass fills the model, and shows what is chosen in ``details``.
 
     :param kinds: (key, words) of the switch at the left.
@@ -75,18 +75,9 @@ class ListPage(QWidget):
         self._lay_out()
 
     def _fill_table(self, widths: Sequence[int], newest: int) -> None:
-        table = self.table
-        table.setModel(self.model)
-        KeptPlaces(table, self.model.key, self.model.index_of)
-        table.setSortingEnabled(True)
-        table.sortByColumn(newest, Qt.SortOrder.DescendingOrder)
-        header = table.horizontalHeader()
-        header.setStretchLastSection(False)
-        for column, width in enumerate(widths):
-            table.setColumnWidth(column, width)
-        table.remember_columns(self.workspace.settings, self._title.name.lower())
-        header.setSectionResizeMode(widths.index(0), QHeaderView.ResizeMode.Stretch)
-        table.selectionModel().selectionChanged.connect(lambda *_: self.show_details())
+        remembered = (self.workspace.settings, self._title.name.lower())
+        self.table.show_rows(self.model, widths, (newest, Qt.SortOrder.DescendingOrder), remembered)
+        self.table.selectionModel().selectionChanged.connect(lambda *_: self.show_details())
         self.model.modelReset.connect(self.show_details)
 
     def _lay_out(self) -> None:

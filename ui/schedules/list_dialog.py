@@ -9,14 +9,13 @@ from typing import Final
 
 from PySide6.QtCore import QEvent, QObject, Qt, QTimer
 from PySide6.QtGui import QCloseEvent, QKeyEvent, QShowEvent
-from PySide6.QtWidgets import QDialog, QHBoxLayout, QHeaderView, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDialog, QHBoxLayout, QVBoxLayout, QWidget
 
 from app.api import VM, VMSS, ConnectionLost, Failure, Ref, VMSSRun
 from app.client import Delta
 from ui.base.dialogs import GAP, MARGIN, label
 from ui.base.sizes_and_dates import count
 from ui.base.workspace import Workspace
-from ui.models.kept_places import KeptPlaces
 from ui.models.protection import members
 from ui.models.table_model import TableModel
 from ui.schedules.draft import draft_of
@@ -84,16 +83,7 @@ class SchedulesDialog(QDialog):
         title.addStretch()
         for made in (self.new, self.enable, self.run, self.delete, self.properties):
             title.addWidget(made)
-        self.table.setModel(self.model)
-        KeptPlaces(self.table, self.model.key, self.model.index_of)
-        self.table.setSortingEnabled(True)
-        self.table.sortByColumn(0, Qt.SortOrder.AscendingOrder)
-        header = self.table.horizontalHeader()
-        header.setStretchLastSection(False)
-        for column, width in enumerate(_WIDTHS):
-            self.table.setColumnWidth(column, width)
-        self.table.remember_columns(self._workspace.settings, "schedules")
-        header.setSectionResizeMode(_WIDTHS.index(0), QHeaderView.ResizeMode.Stretch)
+        self.table.show_rows(self.model, _WIDTHS, remember=(self._workspace.settings, "schedules"))
         self.table.setItemDelegateForColumn(len(_WIDTHS) - 1, RecentDelegate(self.table))
         card = Card(margin=4)
         card.content.addWidget(self.table)

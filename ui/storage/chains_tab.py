@@ -6,14 +6,13 @@ from typing import Final
 
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QHideEvent, QShowEvent
-from PySide6.QtWidgets import QHBoxLayout, QHeaderView, QStackedLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QStackedLayout, QVBoxLayout, QWidget
 
 from app.api import VDI, VM, Task
 from app.client import Delta
 from ui.base.dialogs import GAP, GROUP
 from ui.base.sizes_and_dates import size
 from ui.base.workspace import Workspace
-from ui.models.kept_places import KeptPlaces
 from ui.models.question import Question
 from ui.models.table_model import Column, TableModel
 from ui.navigation.placement import ORPHANS
@@ -83,11 +82,11 @@ class ChainsTab(QWidget):
         self.merges = MergesCard(workspace)
         self.model: TableModel[Family] = TableModel(columns())
         self.table = TableView("Chains by VM", "There is no VM with a disk in this storage.")
-        self.table.setModel(self.model)
-        KeptPlaces(self.table, self.model.key, self.model.index_of)
         self.nothing = EmptyState("merge", "Looking at the chains…")
         self._pages = QStackedLayout(self)
-        self._set_up_table()
+        deepest_first = (_DEPTH, Qt.SortOrder.DescendingOrder)
+        self.table.show_rows(self.model, _WIDTHS, deepest_first, (workspace.settings, "sr-chains"))
+        self.table.setItemDelegateForColumn(_DEPTH, DepthDelegate(self.table))
         self._lay_out()
         self._poll = QTimer(self)
         self._poll.setInterval(_POLL_MS)
@@ -107,17 +106,6 @@ class ChainsTab(QWidget):
         self.merges.show_repository(ref)
         if self.isVisible():
             self.question.about(ref)
-
-    def _set_up_table(self) -> None:
-        header = self.table.horizontalHeader()
-        header.setStretchLastSection(False)
-        self.table.setSortingEnabled(True)
-        self.table.sortByColumn(_DEPTH, Qt.SortOrder.DescendingOrder)
-        for column, width in enumerate(_WIDTHS):
-            self.table.setColumnWidth(column, width)
-        self.table.remember_columns(self._workspace.settings, "sr-chains")
-        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-        self.table.setItemDelegateForColumn(_DEPTH, DepthDelegate(self.table))
 
     def _lay_out(self) -> None:
         line = QHBoxLayout()

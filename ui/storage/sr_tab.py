@@ -6,7 +6,7 @@ from typing import Final
 
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QHideEvent, QShowEvent
-from PySide6.QtWidgets import QHBoxLayout, QHeaderView, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from app.api import SR, VBD, VDI, VM
 from app.client import Delta
@@ -14,7 +14,6 @@ from ui.base.commands import Selection
 from ui.base.dialogs import GAP, GROUP, label
 from ui.base.sizes_and_dates import age, count, exact, size
 from ui.base.workspace import Workspace
-from ui.models.kept_places import KeptPlaces
 from ui.models.table_model import Column, TableModel
 from ui.storage.chosen_disks import ChosenDisks, disk_menu, export_button
 from ui.storage.disks import KINDS, Volume, size_or_dash, touched_volumes, volumes
@@ -22,6 +21,7 @@ from ui.widgets.buttons import ActionButton, Segmented
 from ui.widgets.cards import Card
 from ui.widgets.progress import CapacityBar
 from ui.widgets.search_field import SearchField
+from ui.widgets.seen_page import SeenPage
 from ui.widgets.views import TableView
 
 _SWITCH: Final = (
@@ -61,14 +61,13 @@ def _about(volume: Volume) -> str:
     return "\n".join(filter(None, (volume.name, volume.description, base, volume.location)))
 
 
-class SRStorageTab(QWidget):
+class SRStorageTab(SeenPage):
     """Shows one storage repository. Hidden, it waits until it is shown."""
 
     def __init__(self, workspace: Workspace, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._workspace = workspace
         self._ref = ""
-        self._stale = False
         self.setAccessibleName("Storage")
         self.capacity = CapacityBar("Space")
         self.allocation = label("", "secondary")
@@ -82,10 +81,8 @@ class SRStorageTab(QWidget):
         self._tell = ChosenDisks(workspace)
         self.model: TableModel[Volume] = TableModel(columns())
         self.table = TableView("Disks of the storage", "There is nothing in this storage yet.")
-        self.table.setModel(self.model)
-        KeptPlaces(self.table, self.model.key, self.model.index_of)
         self.summary = label("", "quiet")
-        self._set_up_table()
+        self.table.show_rows(self.model, _WIDTHS, remember=(workspace.settings, "sr-storage"))
         self._lay_out()
         self.kinds.chosen.connect(lambda _kind: self._filter())
         self.search.searched.connect(lambda _words: self._filter())
@@ -101,17 +98,7 @@ class SRStorageTab(QWidget):
         if ref != self._ref:
             self.table.clearSelection()
         self._ref = ref
-        self._refresh_or_wait()
-
-    def _set_up_table(self) -> None:
-        header = self.table.horizontalHeader()
-        header.setStretchLastSection(False)
-        self.table.setSortingEnabled(True)
-        self.table.sortByColumn(0, Qt.SortOrder.AscendingOrder)
-        for column, width in enumerate(_WIDTHS):
-            self.table.setColumnWidth(column, width)
-        self.table.remember_columns(self._workspace.settings, "sr-storage")
-        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        self.refresh_or_wait()
 
     def _lay_out(self) -> None:
         self._space = Card("Space")
@@ -140,25 +127,17 @@ class SRStorageTab(QWidget):
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
-        if self._stale:
-            self._refresh()
         self._choose()
 
     def _follow(self, delta: Delta) -> None:
         if not self._ref or not delta.touches(SR, VDI, VBD, VM):
             return
-        if self._stale or not self.isVisible():
-            self._stale = True
+        if self.stale or not self.isVisible():
+            self.stale = True
         else:
             self._take_in(delta)
 
-    def _refresh_or_wait(self) -> None:
-        self._stale = True
-        if self.isVisible():
-            self._refresh()
-
-    def _refresh(self) -> None:
-        self._stale = False
+    def refresh(self) -> None:
         self.model.set_items(volumes(self._workspace.cache, self._ref))
         self._show_totals()
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QHideEvent, QShowEvent
-from PySide6.QtWidgets import QHBoxLayout, QHeaderView, QMenu, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QMenu, QPushButton, QVBoxLayout, QWidget
 
 from app.api import VBD
 from app.client import Delta
@@ -16,7 +16,6 @@ from ui.base.dialogs import GAP, GROUP, IconLabel, label
 from ui.base.sizes_and_dates import count, size
 from ui.base.text import no_mnemonic, tooltip
 from ui.base.workspace import Workspace
-from ui.models.kept_places import KeptPlaces
 from ui.models.looking import Looking
 from ui.models.table_model import Column, TableModel
 from ui.storage.chosen_disks import ChosenDisks, disk_menu, export_button
@@ -25,6 +24,7 @@ from ui.storage.disks import Device, devices, isos, size_or_dash
 from ui.widgets.buttons import MenuButton, button
 from ui.widgets.cards import Card
 from ui.widgets.labels import ElidedLabel
+from ui.widgets.seen_page import SeenPage
 from ui.widgets.views import TableView
 
 _MOST_IN_MENU: Final = 20
@@ -60,14 +60,13 @@ def _about(device: Device) -> str:
     return "\n".join(filter(None, (device.name, device.description, missing, used)))
 
 
-class StorageTab(QWidget):
+class StorageTab(SeenPage):
     """Shows one VM. Hidden, it waits until it is shown."""
 
     def __init__(self, workspace: Workspace, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._workspace = workspace
         self._ref = ""
-        self._stale = False
         self._look = Looking(workspace.cache)
         self.setAccessibleName("Storage")
         self.summary = label("", "quiet")
@@ -75,11 +74,9 @@ class StorageTab(QWidget):
         self._drives: dict[str, DriveRow] = {}
         self.model: TableModel[Device] = TableModel(columns())
         self.table = TableView("Disks", "This VM has no disks.")
-        self.table.setModel(self.model)
         self._tell = ChosenDisks(workspace)
         self.export = export_button(workspace)
-        KeptPlaces(self.table, self.model.key, self.model.index_of)
-        self._set_up_table()
+        self.table.show_rows(self.model, _WIDTHS, remember=(workspace.settings, "vm-storage"))
         card = Card(margin=4)
         card.content.addWidget(self.table)
         rows = QVBoxLayout(self)
@@ -99,7 +96,7 @@ class StorageTab(QWidget):
         if ref != self._ref:
             self.table.clearSelection()
         self._ref = ref
-        self._refresh_or_wait()
+        self.refresh_or_wait()
 
     def drive(self, vbd: str) -> DriveRow:
         """The row of a drive.
@@ -108,34 +105,15 @@ class StorageTab(QWidget):
         """
         return self._drives[vbd]
 
-    def _set_up_table(self) -> None:
-        header = self.table.horizontalHeader()
-        header.setStretchLastSection(False)
-        self.table.setSortingEnabled(True)
-        self.table.sortByColumn(0, Qt.SortOrder.AscendingOrder)
-        for column, width in enumerate(_WIDTHS):
-            self.table.setColumnWidth(column, width)
-        self.table.remember_columns(self._workspace.settings, "vm-storage")
-        header.setSectionResizeMode(_NAME, QHeaderView.ResizeMode.Stretch)
-
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
-        if self._stale:
-            self._refresh()
-        else:
-            self._choose_drive()
+        self._choose_drive()
 
     def _follow(self, delta: Delta) -> None:
         if self._ref and self._look.matters(delta):
-            self._refresh_or_wait()
+            self.refresh_or_wait()
 
-    def _refresh_or_wait(self) -> None:
-        self._stale = True
-        if self.isVisible():
-            self._refresh()
-
-    def _refresh(self) -> None:
-        self._stale = False
+    def refresh(self) -> None:
         self._look = Looking(self._workspace.cache)
         found = devices(self._look, self._ref)
         self.model.set_items({ref: device for ref, device in found.items() if not device.is_drive})

@@ -6,7 +6,8 @@ keyboard is on. Tables say a sentence while they are empty, copy as text, and le
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 from PySide6.QtCore import (
     QAbstractItemModel,
@@ -42,6 +43,8 @@ from PySide6.QtWidgets import (
 )
 
 from ui.base import fonts, text, theme
+from ui.models.kept_places import KeptPlaces
+from ui.models.table_model import TableModel
 
 ROW = 28
 TREE_ROW = 24
@@ -141,6 +144,31 @@ class TableView(QTableView):
         """What to say while there are no rows."""
         self._empty = sentence
         self.viewport().update()
+
+    def show_rows(
+        self,
+        model: TableModel[Any],
+        widths: Sequence[int],
+        sort: tuple[int, Qt.SortOrder] = (0, Qt.SortOrder.AscendingOrder),
+        remember: tuple[ColumnStore, str] | None = None,
+    ) -> None:
+        """Show a model's rows; what is chosen stays so when they change.
+
+        :param widths: of the columns; the one of width 0 takes what is left.
+        :param sort: the column that they are sorted by at first, and which way.
+        :param remember: where the person's own columns are remembered, and as what.
+        """
+        self.setModel(model)
+        KeptPlaces(self, model.key, model.index_of)
+        self.setSortingEnabled(True)
+        self.sortByColumn(*sort)
+        header = self.horizontalHeader()
+        header.setStretchLastSection(False)
+        for column, width in enumerate(widths):
+            self.setColumnWidth(column, width)
+        if remember is not None:
+            self.remember_columns(*remember)
+        header.setSectionResizeMode(list(widths).index(0), QHeaderView.ResizeMode.Stretch)
 
     def remember_columns(self, store: ColumnStore, name: str) -> None:
         """Restore the columns remembered as ``name``, and remember every change from now on. Needs the model set."""

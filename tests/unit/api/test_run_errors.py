@@ -12,7 +12,7 @@ from app.api.run_errors import line_of, read_errors
 PRINTABLE = st.text(st.characters(blacklist_categories=("C", "Zl", "Zp")), max_size=20)
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(PRINTABLE, st.uuids(), st.lists(st.text(max_size=12), max_size=3))
 def test_what_is_written_is_read(vm: str, uuid: object, params: list[str]) -> None:
     (error,) = read_errors(line_of(vm, str(uuid), Failure("CODE", *params)))

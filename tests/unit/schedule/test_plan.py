@@ -160,3 +160,34 @@ def test_each_slot_runs_or_is_reported_at_most_once(
         dealt_with = found.dealt_with
     assert done == sorted(set(done))
     assert all(slot <= now + timedelta(days=90) for slot in done)
+
+
+DAYS = st.lists(
+    st.tuples(st.integers(0, 96), st.sampled_from(["", "a", "b", "ab"]), st.booleans()), min_size=1, max_size=8
+)
+
+
+@given(SCHEDULES, st.datetimes(datetime(2026, 3, 1), datetime(2026, 11, 10)), DAYS)
+def test_outages_failures_and_locks_delete_no_more_than_the_preview_said(
+    schedule: Schedule, start: datetime, days: list[tuple[int, str, bool]]
+) -> None:
+    now = dealt_with = start.replace(tzinfo=UTC)
+    members = {"a": member("a"), "b": member("b")}
+    for outage, failing, locks in days:
+        promised = next(preview(schedule, list(members.values()), dealt_with, now + outage * HOUR, 1), None)
+        if promised is None:
+            return
+        now = promised.slot  # what an outage let pass before it is missed, whatever the policy
+        found = plan(schedule, list(members.values()), dealt_with, now)
+        assert found.run == promised and found.dealt_with == now
+        dealt_with = now
+        before = dict(members)
+        good = replace(promised, visits=tuple(visit for visit in promised.visits if visit.vm not in failing))
+        carry_out(good, members, now)
+        for vm, known in members.items():
+            gone = {one.ref for one in before[vm].taken} - {one.ref for one in known.taken}
+            assert gone == (set() if vm in failing else {r for v in promised.visits if v.vm == vm for r in v.deletes})
+            assert not any(one.locked for one in before[vm].taken if one.ref in gone)
+            assert known.taken or (vm in failing and not before[vm].taken) or any(v.skip for v in promised.visits)
+            if locks and known.taken:
+                members[vm] = replace(known, taken=(replace(known.taken[0], locked=True), *known.taken[1:]))

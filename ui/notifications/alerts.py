@@ -132,7 +132,7 @@ def alert_of(message: Message, subjects: Subjects) -> Alert:
     name = "" if found is None else str(getattr(found[1], "name_label", ""))
     severity = 0 if message.priority < _ATTENTION else 1 if message.priority == _ATTENTION else 2
     title = _TITLES.get(message.name) or _plain(message.name) or "Message"
-    key = None if found is None or found[0][0] in ("VDI", "VMSS") else found[0]
+    key = None if found is None or found[0][0] == "VDI" else found[0]
     body = subjects.in_words(message.body) if message.name == "VMSS_SNAPSHOT_FAILED" else message.body
     return Alert(title, body, severity, message.timestamp, name, key, _ADVICE.get(message.name, ""))
 

@@ -24,6 +24,8 @@ _KINDS: Final = (("alerts", "Needs attention"), ("all", "All"))
 _WIDTHS: Final = (124, 0, 140, 130)
 _WHEN = 3
 _INFORMATION: Final = 2
+_SCHEDULES: Final = "pool.schedules"
+"""Schedules stand in a dialog of their own, which another feature has."""
 
 
 def columns() -> list[Column[Alert]]:
@@ -108,7 +110,9 @@ class AlertsPage(ListPage):
         """Show what the chosen alert is about."""
         chosen = self.chosen()
         subject = self.model.items[chosen[0]].subject if len(chosen) == 1 else None
-        if subject is not None:
+        if subject is not None and subject[0] == "VMSS":
+            self.workspace.commands.run(_SCHEDULES)
+        elif subject is not None:
             self.workspace.show(*subject)
 
     def _lay_out_details(self) -> None:
@@ -153,7 +157,10 @@ class AlertsPage(ListPage):
                 ("When", date_and_time(alert.when), exact(alert.when)),
             ]
         )
-        self.go_to.setVisible(alert.subject is not None)
+        about_schedule = alert.subject is not None and alert.subject[0] == "VMSS"
+        self.go_to.setText("Show schedules" if about_schedule else "Show object")
+        can = not about_schedule or _SCHEDULES in self.workspace.commands.ids()
+        self.go_to.setVisible(alert.subject is not None and can)
 
     def _dismiss(self, keys: Sequence[str]) -> None:
         self.workspace.spawn(self._destroy(list(keys)), "Dismissing")

@@ -12,6 +12,7 @@ from pytestqt.qtbot import QtBot
 from app.api import VDI, VM, VMSS, Message, MessageClass
 from tests.support.fake_session import FakeEngine
 from tests.ui.main_window import pools
+from ui.base.commands import Command
 from ui.base.workspace import Workspace
 from ui.navigation.news import News
 from ui.notifications.alerts import Subjects, alert_of
@@ -117,6 +118,7 @@ def test_without_messages_it_says_so(qtbot: QtBot, workspace: Workspace) -> None
 
 
 def test_a_failed_run_is_told_in_sentences_with_what_to_do(page: AlertsPage, engine: FakeEngine) -> None:
+    shown: list[str] = []
     body = "VM: web UUID: u1 Error:['SR_BACKEND_FAILURE_44','','x','5 GiB are needed.'],\nVM: db UUID: u2 Error:['X'],"
     schedule = engine.put(VMSS(name_label="Nightly", uuid="night"))
     engine.put(
@@ -128,6 +130,12 @@ def test_a_failed_run_is_told_in_sentences_with_what_to_do(page: AlertsPage, eng
     assert schedule and page.model.item(0).object_name == "Nightly"
     page.table.selectRow(0)
     assert page.body.text() == "web: The storage is full. 5 GiB are needed.\ndb: X"
+    assert page.go_to.isHidden()  # nobody has the command here
+    page.workspace.commands.add(Command(id="pool.schedules", title="S", run=lambda _w, _s: shown.append("schedules")))
+    page.show_details()
+    assert page.go_to.text() == "Show schedules"
+    page.go_to.click()
+    assert shown == ["schedules"]
     assert "Run now" in page.advice.text() and "Run now" in page.model.item(0).as_text()
 
 

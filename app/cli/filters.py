@@ -63,18 +63,26 @@ def _entry_after_dash(kind: Kind, key: str) -> tuple[Column, str] | None:
 
 def chosen(kind: Kind, filters: Sequence[Filter], inventory: Inventory) -> list[tuple[str, Object]]:
     """The objects of a kind that have all these values."""
-    found = kind.objects(inventory)
-    if not filters:
-        return found
-    return [(ref, record) for ref, record in found if matches(kind, filters, inventory, ref, record)]
+    uuid = next((value for key, value in filters if key == "uuid"), None)
+    found = kind.objects(inventory) if uuid is None else _named(kind.cls, uuid, inventory)
+    return [
+        (ref, record)
+        for ref, record in found
+        if kind.belongs(record) and matches(kind, filters, inventory, ref, record)
+    ]
 
 
 def chosen_vms(filters: Sequence[Filter], inventory: Inventory, *, templates: bool = False) -> list[tuple[str, Object]]:
     """The VMs that selectors mean. `vm` is a name or a uuid. :param templates: also templates and snapshots."""
     wanted = [value for key, value in filters if key == "vm"]
     rest = [(key, value) for key, value in filters if key != "vm"]
+    uuids = [value for key, value in rest if key == "uuid"]
+    if uuids or wanted:
+        candidates = _named("VM", uuids[0] if uuids else wanted[0], inventory)
+    else:
+        candidates = list(inventory.all("VM").items())
     found = []
-    for ref, record in inventory.all("VM").items():
+    for ref, record in candidates:
         if record.get("is_control_domain") or (record["is_a_template"] and not templates):
             continue
         if all(value in (record["name_label"], record["uuid"]) for value in wanted) and matches(
@@ -82,3 +90,9 @@ def chosen_vms(filters: Sequence[Filter], inventory: Inventory, *, templates: bo
         ):
             found.append((ref, record))
     return found
+
+
+def _named(cls: str, name: str, inventory: Inventory) -> list[tuple[str, Object]]:
+    """The objects of that uuid or name: a few, where all of a large pool would have to be fetched otherwise."""
+    refs = inventory.named(cls, name)
+    return [(ref, record) for ref in refs if (record := inventory.get(cls, ref)) is not None]

@@ -63,6 +63,20 @@ class Inventory:
         """The reference of an object. :raise ServerFailure: UUID_INVALID."""
         return str(self.ask(f"{cls}.get_by_uuid", uuid))
 
+    def named(self, cls: str, name: str) -> list[str]:
+        """The references of the object of that uuid, and of those of that name where the class has names."""
+        try:
+            return [self.by_uuid(cls, name)]
+        except ServerFailure as failure:
+            if failure.code != "UUID_INVALID":
+                raise
+        try:
+            return [str(ref) for ref in self.ask(f"{cls}.get_by_name_label", name)]
+        except ServerFailure as failure:
+            if failure.code != "MESSAGE_METHOD_UNKNOWN":
+                raise
+        return []
+
     def forget(self) -> None:
         """Fetch anew what is asked for from now on: something was changed."""
         self._whole.clear()

@@ -54,22 +54,27 @@ class RecordedServer:
     """Answers from the recording, and keeps what it is asked to change.
 
     :ivar sent: the messages that would change something, with their parameters.
+    :ivar asked: every message, the others too.
     :ivar answers: by message, what it answers instead of the null reference, or the failure it raises.
     """
 
     def __init__(self, **answers: Any) -> None:
         self.sent: list[tuple[Any, ...]] = []
+        self.asked: list[str] = []
         self.answers = answers
 
     def call(self, method: str, *params: Any) -> Any:
         cls, _, message = method.partition(".")
         objects = records().get(cls, {})
+        self.asked.append(method)
         if message == "get_all_records":
             return objects
         if message == "get_record":
             return self._one(cls, objects, params[0])
         if message == "get_by_uuid":
             return self._by_uuid(cls, objects, params[0])
+        if message == "get_by_name_label":
+            return [ref for ref, record in objects.items() if record.get("name_label") == params[0]]
         if message == "get_allowed_VBD_devices":
             return self._free_devices(params[0])
         self.sent.append((method, *params))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import tomllib
+
 import pytest
 
 from app.api import classes
-from app.cli import usage
+from app.cli import main, usage
 from app.cli.kinds import KINDS
 from app.cli.manual import page
 from app.cli.table import COMMANDS
@@ -48,3 +50,8 @@ def test_lists_of_commands_are_laid_out_as_recorded() -> None:
 
 def test_the_version() -> None:
     assert xe("--version").stdout.startswith("xe of Stillframe ")
+
+
+def test_an_installation_has_the_program() -> None:
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["scripts"]
+    assert scripts["xe"] == f"{main.main.__module__}:{main.main.__name__}"

@@ -94,3 +94,12 @@ def test_help_is_printed_as_recorded(number: int) -> None:
 def test_a_wrong_command_line_is_refused_as_recorded(number: int, server: RecordedServer) -> None:
     row = rows()[number]
     assert xe(*row.args) == (row.stdout, row.stderr, row.status)
+
+
+def test_one_object_is_fetched_alone(server: RecordedServer) -> None:
+    uuid = records()["VM"][ref_of("VM", "web1")]["uuid"]
+    assert xe("vm-list", f"uuid={uuid}", "params=name-label", "--minimal").stdout == "web1\n"
+    assert xe("vm-start", "vm=web1").status == xe("vm-start", f"vm={uuid}").status == 0
+    assert "VM.get_all_records" not in server.asked
+    assert xe("vm-list", "uuid=nosuch", "--minimal").stdout == "\n"
+    assert xe("snapshot-list", f"uuid={uuid}") == ("", "", 0)

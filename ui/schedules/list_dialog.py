@@ -21,7 +21,7 @@ from ui.models.table_model import TableModel
 from ui.schedules.draft import draft_of
 from ui.schedules.history import HistoryPane
 from ui.schedules.rows import RecentDelegate, ScheduleRow, Upcoming, columns, rows_of
-from ui.widgets.buttons import button
+from ui.widgets.buttons import button, offer_xe
 from ui.widgets.cards import Card
 from ui.widgets.views import TableView
 
@@ -113,6 +113,8 @@ class SchedulesDialog(QDialog):
         self._workspace.changed.connect(self._on_delta)
         for made, command in self._acts():
             acts.action(command).changed.connect(lambda made=made, command=command: self._show_state(made, command))
+        for made, command in (*self._acts(), (self.new, "schedule.new")):
+            offer_xe(made, lambda command=command: acts.xe_line(command))  # type: ignore[misc]
 
     def _acts(self) -> Sequence[tuple[QWidget, str]]:
         return (

@@ -12,6 +12,7 @@ from app.api import VM, VMOperation
 from app.client import Delta
 from ui.base.dialogs import ConsequenceList, Dialog, label
 from ui.base.workspace import Workspace
+from ui.base.xe_lines import line
 from ui.snapshots import words
 from ui.snapshots.readiness import Asker, Readiness
 from ui.snapshots.rules import GONE, why_no_snapshot
@@ -69,6 +70,15 @@ class TakeDialog(Dialog):
         return Wish(
             self.name.text().strip(), self.description.toPlainText().strip(), self._wanted, self.lock.isChecked()
         )
+
+    def xe_line(self) -> str:
+        """What a terminal would be told to take the same."""
+        record, wish = self._cache.get(VM, self._vm), self.wish()
+        if record is None:
+            return ""
+        described = {"new_name_description": wish.description} if wish.description else {}
+        command = f"vm-{wish.way.operation.value.replace('_', '-')}"
+        return line(command, uuid=record.uuid, new_name_label=wish.name, **described)
 
     def card(self, way: Way) -> ChoiceCard:
         """The card of a way."""

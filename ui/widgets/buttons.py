@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QPoint, Qt, Signal
 from PySide6.QtGui import QAction, QContextMenuEvent, QFontMetrics, QGuiApplication, QIcon
 from PySide6.QtWidgets import QButtonGroup, QFrame, QHBoxLayout, QMenu, QPushButton, QSizePolicy, QToolButton, QWidget
 
@@ -68,6 +68,18 @@ def xe_menu(line: str, parent: QWidget) -> QMenu | None:
     entry.setToolTip(text.tooltip(line))
     entry.triggered.connect(lambda: QGuiApplication.clipboard().setText(line))
     return menu
+
+
+def offer_xe(made: QWidget, line: Callable[[], str]) -> None:
+    """Give a button that is no action the same context menu. :param line: says what a terminal would be told."""
+
+    def pop_up(place: QPoint) -> None:
+        menu = xe_menu(line(), made)
+        if menu is not None:
+            menu.popup(made.mapToGlobal(place))
+
+    made.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+    made.customContextMenuRequested.connect(pop_up)
 
 
 class ActionButton(QPushButton):

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QMenu
+from PySide6.QtWidgets import QMenu, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.api import SR, VBD, VDI, VM, VMSS, Ref
@@ -26,9 +27,11 @@ from ui.exchange import commands as exchange
 from ui.machines import commands as machines
 from ui.navigation.tool_bar import ToolBar
 from ui.schedules import commands as schedules
+from ui.schedules.list_dialog import SchedulesDialog
 from ui.snapshots import commands as snapshots
+from ui.snapshots.take_dialog import TakeDialog
 from ui.storage import commands as storage
-from ui.widgets.buttons import ActionButton
+from ui.widgets.buttons import ActionButton, xe_menu
 
 NAME = 'web\'s "$HOME" 1/2'
 # There is no command of xe for these: they are about the window, or are several steps that nothing else combines.
@@ -153,3 +156,32 @@ def test_a_button_of_the_tool_bar_has_its_line_by_its_name(world: World, qtbot: 
     qtbot.addWidget(bar)
     world.workspace.commands.update((("VM", "vm"),))
     assert all(world.workspace.commands.xe_line(action.objectName()) for action in bar.actions())
+
+
+def test_the_dialog_says_it_with_the_name_that_was_typed(world: World, qtbot: QtBot) -> None:
+    dialog = TakeDialog(world.workspace, "vm")
+    qtbot.addWidget(dialog)
+    dialog.name.setText("before the 'upgrade'")
+    dialog.description.setPlainText("two words")
+    uuid = world.workspace.cache.all(VM)[Ref("vm")].uuid
+    assert shlex.split(dialog.xe_line()) == [
+        *("xe", "vm-snapshot", f"uuid={uuid}", "new-name-label=before the 'upgrade'"),
+        "new-name-description=two words",
+    ]
+
+
+def test_the_buttons_of_the_schedules_have_their_lines(world: World, qtbot: QtBot) -> None:
+    dialog = SchedulesDialog(world.workspace)
+    qtbot.addWidget(dialog)
+    custom = Qt.ContextMenuPolicy.CustomContextMenu
+    for made in (dialog.new, dialog.enable, dialog.run, dialog.delete, dialog.properties):
+        assert made.contextMenuPolicy() == custom
+
+
+def test_the_menu_of_a_line_copies_it(world: World, qtbot: QtBot) -> None:
+    parent = QWidget()
+    qtbot.addWidget(parent)
+    menu = xe_menu("xe vm-list", parent)
+    assert menu is not None and xe_menu("", parent) is None
+    menu.actions()[0].trigger()
+    assert copied() == "xe vm-list"

@@ -10,19 +10,24 @@ from app.api import Failure
 from app.server.desk import Desk, NoRequest
 from app.server.json_values import encoded
 from app.server.large import beside_the_loop, parsed
+from app.server.locations import located
 
 
-async def answer(desk: Desk, body: bytes, address: str) -> bytes:
-    """The answer to one request, as JSON. :raise NoRequest: it is none."""
+async def answer(desk: Desk, body: bytes, address: str, url: str = "") -> bytes:
+    """The answer to one request, as JSON.
+
+    :param url: of this server, as the client names it.
+    :raise NoRequest: it is none.
+    """
     request = await parsed(_parsed, body)
     version_2 = request.get("jsonrpc") == "2.0"
     number = msgspec.json.encode(request["id"])
-    params = request.get("params", [])
+    method, params = request["method"], request.get("params", [])
     try:
-        result = await desk.call(request["method"], params if isinstance(params, list) else [params], address)
+        result = await desk.call(method, params if isinstance(params, list) else [params], address)
     except Failure as failure:
         return _failed(failure, number, version_2)
-    value = await beside_the_loop(result, encoded)
+    value = await beside_the_loop(located(method, result, url), encoded)
     if version_2:
         return b'{"jsonrpc":"2.0","result":%b,"id":%b}' % (value, number)
     return b'{"result":%b,"error":null,"id":%b}' % (value, number)

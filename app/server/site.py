@@ -26,11 +26,11 @@ PIECE_SECONDS: Final = 60.0
 """For a piece of a large answer to be taken in."""
 
 T = TypeVar("T")
-Answer = Callable[[Desk, bytes, str], Awaitable[bytes]]
+Answer = Callable[[Desk, bytes, str, str], Awaitable[bytes]]
 
 
-async def rpc(request: web.Request, desk: Desk) -> web.StreamResponse:
-    """POST: JSON-RPC at /jsonrpc, XML-RPC anywhere else."""
+async def rpc(request: web.Request, desk: Desk, *, url: str = "") -> web.StreamResponse:
+    """POST: JSON-RPC at /jsonrpc, XML-RPC anywhere else. `url` is where the client finds consoles."""
     speaks_json = request.path.rstrip("/") == "/jsonrpc"
     if (request.content_length or 0) > LARGEST_BODY:
         return page(413)
@@ -43,7 +43,7 @@ async def rpc(request: web.Request, desk: Desk) -> web.StreamResponse:
     except web.HTTPRequestEntityTooLarge:
         return page(413)
     try:
-        reply = await answer(desk, body, request.remote or "")
+        reply = await answer(desk, body, request.remote or "", url)
     except NoRequest as error:
         return page(500, str(error))
     # Exactly these types: some clients refuse one that names a character set.

@@ -155,7 +155,8 @@ class TcpServer:
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         if request.method == "POST":
-            return await rpc(request, self._desk)
+            scheme = "http" if self._tls is None else "https"
+            return await rpc(request, self._desk, url=f"{scheme}://{request.host or self.address}")
         if request.method == "OPTIONS":
             return options()
         if request.method in ("GET", "PUT"):

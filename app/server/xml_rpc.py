@@ -8,6 +8,7 @@ from app.api import Failure
 from app.engine.xml_values import xml_value
 from app.server.desk import Desk
 from app.server.large import beside_the_loop, parsed
+from app.server.locations import located
 from app.server.xml_requests import parse
 
 _BEGIN: Final = '<?xml version="1.0"?><methodResponse><params><param>'
@@ -18,11 +19,15 @@ _SUCCESS: Final = (
 )
 
 
-async def answer(desk: Desk, body: bytes, address: str) -> bytes:
-    """The answer to one request. :raise NoRequest: it is none."""
+async def answer(desk: Desk, body: bytes, address: str, url: str = "") -> bytes:
+    """The answer to one request.
+
+    :param url: of this server, as the client names it.
+    :raise NoRequest: it is none.
+    """
     method, params = await parsed(parse, body)
     try:
-        result = await desk.call(method, params, address)
+        result = located(method, await desk.call(method, params, address), url)
     except Failure as failure:
         error = {"Status": "Failure", "ErrorDescription": failure.description()}
         return f"{_BEGIN}{xml_value(error)}{_END}".encode()

@@ -42,7 +42,8 @@ async def test_every_record_and_field_arrives_as_it_is(bench: Bench, remote: Ses
     await bench.session.VMSS.create({"name_label": "nightly", "type": "snapshot", "frequency": "weekly"})
     kinds = set()
     for name, declared in classes().items():
-        if name in ("event", "task", "session"):
+        # The location of a console begins with this server's address.
+        if name in ("event", "task", "session", "console"):
             continue
         here = await bench.session.get_all_records(declared.record)
         there = await remote.get_all_records(declared.record)

@@ -16,7 +16,7 @@ import pytest
 from app.api import NULL, VM, Console, Failure, SessionRecord, Task, TaskStatus
 from app.engine import handlers
 from tests.support.engine import Bench
-from tests.support.wire import PASSWORD, USER, Reply, Wire, read_reply
+from tests.support.wire import PASSWORD, USER, Reply, Wire, aside, read_reply
 
 BASIC = "Authorization: Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
 WRONG = "Authorization: Basic " + base64.b64encode(f"{USER}:wrong".encode()).decode()
@@ -234,6 +234,18 @@ async def test_a_console_is_tunnelled(bench: Bench, wire: Wire, session: str, co
         writer.write(b"second")
         assert await reader.readexactly(24) == b"RFB 003.008\nFIRST SECOND"
         writer.close()
+
+
+async def test_where_a_console_is_found(bench: Bench, wire: Wire, console: str) -> None:
+    """At the address that the client has used; on the private socket it is a path."""
+    session = await wire.session()
+    api, expected = session.xenapi, f"{wire.url}/console?ref={console}"
+    assert await aside(api.console.get_location, console) == expected
+    assert (await aside(api.console.get_record, console))["location"] == expected
+    assert (await aside(api.console.get_all_records))[console]["location"] == expected
+    batch = await aside(getattr(api.event, "from"), ["console"], "", 5.0)
+    assert expected in {event["snapshot"]["location"] for event in batch["events"]}
+    assert bench.store.get(Console, console).location == f"/console?ref={console}"
 
 
 async def test_a_console_that_is_not_there(wire: Wire, session: str, console: str) -> None:

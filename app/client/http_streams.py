@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import html
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -27,6 +29,7 @@ ENDLESS: Final = 1 << 50
 """Announced as the length of a body whose length is not known: XenServer takes no chunks and reads until the archive
 ends."""
 TASK_WAIT_SECONDS: Final = 30.0
+_ERROR_IN_PAGE: Final = re.compile(r"\b([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+): \[(.*?) \]", re.DOTALL)
 _UNDER_WAY: Final = (TaskStatus.pending, TaskStatus.cancelling)
 
 Call = Callable[..., Awaitable[Any]]
@@ -73,8 +76,15 @@ async def refusal(response: aiohttp.ClientResponse, path: str, session: str, loo
         return session_invalid(session)
     content = await response.read()
     with contextlib.suppress(ValueError, TypeError):
-        return Failure(*json.loads(content))  # what an engine of ours says
-    return (await look() if look is not None else None) or _by_status(response.status, path)
+        return Failure(*json.loads(content))  # what an engine of ours says on its private socket
+    told = await look() if look is not None else None
+    return told or _in_page(content) or _by_status(response.status, path)
+
+
+def _in_page(content: bytes) -> Failure | None:
+    """The error that a page tells, as `CODE: [ parameter; parameter ]`."""
+    match = _ERROR_IN_PAGE.search(html.unescape(content.decode(errors="replace")))
+    return Failure(match[1], *(match[2].strip().split("; ") if match[2].strip() else ())) if match else None
 
 
 def _by_status(status: int, path: str) -> Failure:
@@ -121,7 +131,8 @@ async def sending(
 ) -> AsyncIterator[Failure | ConnectionLost | None]:
     """Send a body by PUT; enters when it is sent, or when the server took no more, with what is wrong, if anything.
 
-    The connection stays open for the block: a server may stop its work when it closes.
+    The connection stays open for the block: a server may stop its work when it closes. But where no length was known
+    its end is the body's end.
     """
     reader, writer = await channel.stream(address)
     size = ENDLESS if length is None else length
@@ -129,6 +140,8 @@ async def sending(
     try:
         writer.write(_head("PUT", address, path, query, session, f"Content-Length: {size}\r\n"))
         await _pour(writer, body, answer)
+        if length is None:
+            await _end(writer, answer)
         yield _said(answer, address, path, session)
     finally:
         answer.cancel()
@@ -160,6 +173,15 @@ async def _pour(writer: asyncio.StreamWriter, body: AsyncIterator[Chunk], answer
             # It has all it wants, or has failed: the task tells. What it said before is worth a moment's wait.
             await asyncio.wait({answer}, timeout=1.0)
             return
+
+
+async def _end(writer: asyncio.StreamWriter, answer: asyncio.Future[int]) -> None:
+    """Close the connection when all is sent and the server has begun to answer."""
+    await asyncio.wait({answer}, timeout=PATIENCE_SECONDS)
+    writer.close()
+    with contextlib.suppress(OSError, TimeoutError):
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await writer.wait_closed()
 
 
 async def connect(

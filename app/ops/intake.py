@@ -88,7 +88,12 @@ async def taken(handle: TaskHandle, body: AsyncIterator[Chunk]) -> AsyncIterator
 async def _gathered(body: AsyncIterator[Chunk]) -> Chunk:
     found: list[Chunk] = []
     size = 0
-    while size < _AT_LEAST and (chunk := await anext(body, None)) is not None:
-        found.append(chunk)
-        size += len(chunk)
+    try:
+        while size < _AT_LEAST and (chunk := await anext(body, None)) is not None:
+            found.append(chunk)
+            size += len(chunk)
+    except ConnectionLost:
+        if not found:
+            raise
+        # What came before counts, and there will be no more.
     return found[0] if len(found) == 1 else b"".join(found)

@@ -19,6 +19,8 @@ from app.server.visitors import Stranger, visit
 
 _ABSENT: Final = ("/rrd_updates", "/vm_rrd", "/host_rrd", "/sr_rrd", "/services", "/vncsnapshot", "/cli", "/console")
 """Handlers of XenServer that clients look for and do without."""
+_NEVER_MEANT: Final = 1 << 50
+"""Bytes."""
 _NO_CHUNKS: Final = ("/import", "/import_metadata")
 
 
@@ -80,7 +82,7 @@ class Transfers:
         response.force_close()
         try:
             # A client that leaves may have sent all there is: the handler sees to it.
-            await to_its_end(handlers.put(session, path, query, _announced(request, response), request.content_length))
+            await to_its_end(handlers.put(session, path, query, _announced(request, response), _length(request)))
         except Failure as failure:
             if not response.prepared:
                 return refusal(failure)
@@ -92,6 +94,12 @@ class Transfers:
                 await response.prepare(request)
             await response.write_eof()
         return response
+
+
+def _length(request: web.Request) -> int | None:
+    """Bytes of the body, None where the client does not know: some announce a pebibyte then, and close at the end."""
+    length = request.content_length
+    return None if length is None or length >= _NEVER_MEANT else length
 
 
 async def _announced(request: web.Request, response: web.StreamResponse) -> AsyncIterator[Chunk]:

@@ -95,11 +95,13 @@ async def hosting(handler: Handler) -> AsyncIterator[tuple[Host, HttpTransport]]
     host.address = Address("127.0.0.1", server.sockets[0].getsockname()[1], secure=False)
     transport = HttpTransport(host.address, Trust(None))
     await transport.login("root", "xenroot", "tests")
-    yield host, transport
-    await transport.close()
-    server.close()
-    host.ended.set()
-    await asyncio.wait(host.serving)
+    try:
+        yield host, transport
+    finally:
+        await transport.close()
+        server.close()
+        host.ended.set()
+        await asyncio.wait(host.serving)
 
 
 async def pieces(*chunks: bytes) -> AsyncIterator[Chunk]:
@@ -293,6 +295,15 @@ async def test_an_export_that_is_refused() -> None:
         with pytest.raises(Failure) as caught:
             await content(transport, {"ref": NULL, "task_id": OTHER_TASK})
         assert caught.value.description() == ["VM_BAD_POWER_STATE", "v", "halted", "running"]
+
+
+async def test_a_refusal_without_a_task_is_read_from_the_page() -> None:
+    handler, known = sending(response("196"), head=b"")
+    async with hosting(handler) as (host, transport):
+        known.append(host)
+        with pytest.raises(Failure) as caught:
+            await content(transport, {"ref": NULL})
+        assert caught.value.code == "VM_BAD_POWER_STATE" and caught.value.params[1:] == ("halted, suspended", "running")
 
 
 async def test_an_export_of_an_engine_of_ours_is_refused_in_words() -> None:

@@ -34,6 +34,8 @@ GATHER_SECONDS: Final = 30.0
 RETRY_SECONDS: Final = (60.0, 300.0, 900.0, 3600.0)
 """Between attempts; the last one again and again."""
 PATIENCE_SECONDS: Final = 60.0
+GLANCE_SECONDS: Final = 5.0
+"""For a keyring that is only asked how things are; one that waits for its user counts as not answering."""
 MOST_PENDING: Final = 1000
 SENT_KEY: Final = "stillframe.mailed-until"
 """In the pool's other_config: the time of the newest message that was mailed, or since when mail is on."""
@@ -116,15 +118,15 @@ class Mailer:
         settings = self.settings()
         if settings is not None and settings.user:
             with contextlib.suppress(PasswordError, TimeoutError):
-                return (await in_thread(lambda: passwords.find(settings))).source
+                return (await in_thread(lambda: passwords.find(settings), GLANCE_SECONDS)).source
         return ""
 
     async def why_none_kept(self) -> str:
         """Why the keyring can keep no password, "" if it can."""
         try:
-            return await in_thread(passwords.why_none_kept)
-        except TimeoutError as error:
-            return _reason(error)
+            return await in_thread(passwords.why_none_kept, GLANCE_SECONDS)
+        except TimeoutError:
+            return "The system's keyring does not answer."
 
     def _hear(self, ref: Ref[Message], message: Message) -> None:
         """The transaction may still fail: whether the message is there is looked up before it is told."""
@@ -224,10 +226,10 @@ def _reason(error: Exception) -> str:
     return "It took too long." if isinstance(error, TimeoutError) else str(error)
 
 
-async def in_thread(work: Callable[[], T]) -> T:
+async def in_thread(work: Callable[[], T], seconds: float = PATIENCE_SECONDS) -> T:
     """Do what blocks in a thread of its own; a keyring may wait for its user for ever, and nobody waits for that.
 
-    :raise TimeoutError: it has not ended within PATIENCE_SECONDS.
+    :raise TimeoutError: it has not ended in time.
     """
     loop = asyncio.get_running_loop()
     done: asyncio.Future[Any] = loop.create_future()
@@ -247,6 +249,6 @@ async def in_thread(work: Callable[[], T]) -> T:
             loop.call_soon_threadsafe(settle, *answer)
 
     threading.Thread(target=run, name="mail", daemon=True).start()
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with asyncio.timeout(seconds):
         result: T = await done
         return result

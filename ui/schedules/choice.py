@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from app.api import NULL, VM, VMSS, is_null
 from app.client import ObjectCache
 from ui.base.dialogs import GAP
+from ui.models.protection import protector
 from ui.schedules.draft import draft_of
 from ui.schedules.words import kept_of, when_of
 from ui.widgets.cards import ChoiceCard
@@ -23,7 +25,7 @@ class ScheduleChoice(QWidget):
 
     def __init__(self, cache: ObjectCache, vms: Sequence[VM], parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._cache = cache
+        self._cache, self._vms = cache, tuple(vms)
         self._now = {NULL if is_null(vm.snapshot_schedule) else str(vm.snapshot_schedule) for vm in vms}
         self.chosen = ""
         self.cards: dict[str, ChoiceCard] = {}
@@ -44,7 +46,7 @@ class ScheduleChoice(QWidget):
         rows = QVBoxLayout(inside)
         rows.setContentsMargins(0, 0, 8, 0)
         rows.setSpacing(GAP)
-        self._add(rows, NULL, "hide", "None", "No snapshots are taken of it by a schedule.")
+        self._add(rows, NULL, "hide", "None", self._without())
         for ref, record in sorted(self._cache.all(VMSS).items(), key=lambda item: item[1].name_label.casefold()):
             draft = draft_of(record)
             off = "" if record.enabled else "Turned off. "
@@ -59,6 +61,15 @@ class ScheduleChoice(QWidget):
         page.setSpacing(GAP)
         page.addWidget(area, 1)
         page.addWidget(self.conflict)
+
+    def _without(self) -> str:
+        """What it means to be assigned to none: tags may still choose a schedule."""
+        free = [msgspec.structs.replace(vm, snapshot_schedule=NULL) for vm in self._vms]
+        chosen = {ref for vm in free if (ref := protector(self._cache, vm)) is not None}
+        names = sorted(record.name_label for ref in chosen if (record := self._cache.get(VMSS, ref)) is not None)
+        if names:
+            return f"Not assigned to one; tags choose {', '.join(f'“{name}”' for name in names)}."
+        return "No snapshots are taken of it by a schedule."
 
     def _add(self, rows: QVBoxLayout, ref: str, icon: str, title: str, means: str) -> None:
         card = ChoiceCard(icon, title, means)

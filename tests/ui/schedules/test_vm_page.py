@@ -59,3 +59,11 @@ async def test_what_is_no_vm_has_no_such_page(pool: Pool) -> None:
     pool.engine.change(VM, pool.vms["mail"], is_a_template=True)
     (make,) = pool.workspace.property_pages
     assert make(pool.workspace, (("VM", pool.vms["mail"]),)) is None
+
+
+async def test_none_tells_that_tags_choose_a_schedule(pool: Pool) -> None:
+    pool.add_schedule("Tagged", schedule={"hour": "1", "min": "0", "stillframe.tags": "prod"})
+    pool.engine.change(VM, pool.vms["mail"], tags=frozenset({"prod"}))
+    dialog, page = await properties(pool, "mail")
+    assert "tags choose “Tagged”" in page.choice.cards[NULL].accessibleDescription()
+    dialog.reject()

@@ -154,8 +154,7 @@ async def test_a_test_message_goes_by_settings_that_are_not_kept_yet(world: Worl
     assert "server" not in await calls.get_mail(pool)
 
 
-async def test_a_keyring_that_waits_for_its_user_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mailer, "PATIENCE_SECONDS", 0.02)
+async def test_a_keyring_that_waits_for_its_user_holds_nobody_up() -> None:
     asked, answered = asyncio.Event(), threading.Event()
     loop = asyncio.get_running_loop()
 
@@ -164,6 +163,6 @@ async def test_a_keyring_that_waits_for_its_user_holds_nobody_up(monkeypatch: py
         answered.wait(20)
 
     with pytest.raises(TimeoutError):
-        await in_thread(work)
+        await in_thread(work, 0.02)
     await asked.wait()
     answered.set()

@@ -8,9 +8,11 @@ what we do not know of.
 from __future__ import annotations
 
 import json
+import select
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from time import monotonic
 from typing import Any, Final
 
 from app.cli.errors import AuthenticationFailed, ServerFailure, Unreachable
@@ -19,6 +21,8 @@ REFUSED: Final = "Error: Connection refused (calling connect )"
 LOST: Final = "Lost connection to the server."
 LOGIN: Final = "session.login_with_password"
 ORIGINATOR: Final = "xe"
+IDLE_SECONDS: Final = 2.0
+"""Before a connection that was not used for so long is used again, it is looked at."""
 _READ_BYTES: Final = 1 << 18
 
 
@@ -32,6 +36,7 @@ class Channel:
         self._authorization = f"Authorization: {authorization}\r\n" if authorization else ""
         self._socket: socket.socket | None = None
         self._number = 0
+        self._used = 0.0
         self.session = ""
 
     def login(self, user: str, password: str) -> None:
@@ -69,6 +74,7 @@ class Channel:
             connected = self._connected()
             connected.sendall(head.encode("ascii") + body)
             reply = json.loads(_answer(connected))
+            self._used = monotonic()
         except (OSError, ValueError) as error:
             self._drop()
             raise Unreachable(LOST) from error
@@ -77,6 +83,9 @@ class Channel:
         return reply["result"]
 
     def _connected(self) -> socket.socket:
+        """The connection, made anew where the server has closed it while a person was thinking."""
+        if self._socket is not None and monotonic() - self._used > IDLE_SECONDS and _is_closed(self._socket):
+            self._drop()
         if self._socket is None:
             self._socket = self._connect()
         return self._socket
@@ -85,6 +94,11 @@ class Channel:
         connected, self._socket = self._socket, None
         if connected is not None:
             connected.close()
+
+
+def _is_closed(connected: socket.socket) -> bool:
+    """Whether there is something to read where no answer is due: the end, or the word that it comes."""
+    return bool(select.select([connected], [], [], 0)[0])
 
 
 def _answer(connected: socket.socket) -> bytes:

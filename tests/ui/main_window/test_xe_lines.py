@@ -170,12 +170,13 @@ def test_the_dialog_says_it_with_the_name_that_was_typed(world: World, qtbot: Qt
     ]
 
 
-def test_the_buttons_of_the_schedules_have_their_lines(world: World, qtbot: QtBot) -> None:
+async def test_the_buttons_of_the_schedules_have_their_lines(world: World, qtbot: QtBot) -> None:
     dialog = SchedulesDialog(world.workspace)
     qtbot.addWidget(dialog)
     custom = Qt.ContextMenuPolicy.CustomContextMenu
     for made in (dialog.new, dialog.enable, dialog.run, dialog.delete, dialog.properties):
         assert made.contextMenuPolicy() == custom
+    await world.workspace.close()
 
 
 def test_the_menu_of_a_line_copies_it(world: World, qtbot: QtBot) -> None:

@@ -115,7 +115,8 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str], home: Path) 
 
 
 def _take(words: Words, waiting: list[str]) -> None:
-    word = waiting.pop(0)
+    # Documentation breaks lines with a backslash. Joined again, such lines leave a space in the word after it.
+    word = waiting.pop(0).lstrip()
     if word in _WITH_VALUE:
         if not waiting:
             raise UsageError(f"{word} needs a value")

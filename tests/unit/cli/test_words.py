@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -92,3 +93,8 @@ def test_what_is_no_size(text: str) -> None:
 def test_what_must_be_given() -> None:
     with pytest.raises(MissingParameter, match="Required parameter not found: uuid"):
         parse(["vm-destroy"], {}, NOWHERE).required("uuid")
+
+
+def test_a_line_of_the_documentation_whose_break_was_lost() -> None:
+    line = r"snapshot-export-to-template snapshot-uuid=b3c0f369-59a1-dd16-ecd4-a1211df29886 \ filename=example"
+    assert parse(shlex.split(line), {}, NOWHERE).get("filename") == "example"

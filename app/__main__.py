@@ -63,17 +63,11 @@ def naming_a_file(arguments: Sequence[str]) -> Sequence[str]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument(
-        "--data-dir", type=Path, metavar="DIR", default=argparse.SUPPRESS, help="keep VMs, disks and settings in DIR"
-    )
-    common.add_argument(
-        "--debug", action="store_true", default=argparse.SUPPRESS, help="log more, also to the terminal"
-    )
     parser = argparse.ArgumentParser(
-        prog="stillframe", description="A desktop manager for VM snapshots.", parents=[common]
+        prog="stillframe", description="A desktop manager for VM snapshots.", parents=[_common_options()]
     )
     parser.set_defaults(data_dir=None, debug=False)
+    common = _common_options()
     parser.add_argument("--version", action="version", version=f"stillframe {__version__}")
     commands = parser.add_subparsers(dest="command", title="commands", metavar="COMMAND")
     opening = commands.add_parser(
@@ -98,6 +92,19 @@ def _parser() -> argparse.ArgumentParser:
     )
     tour.add_argument("dir", type=Path, metavar="DIR", help="where the pictures go")
     return parser
+
+
+def _common_options() -> argparse.ArgumentParser:
+    """Options that stand before a command or behind it. Anew for each use: set_defaults changes the options themselves,
+    and a command that was not given one would put the default in place of what stood before it."""
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument(
+        "--data-dir", type=Path, metavar="DIR", default=argparse.SUPPRESS, help="keep VMs, disks and settings in DIR"
+    )
+    common.add_argument(
+        "--debug", action="store_true", default=argparse.SUPPRESS, help="log more, also to the terminal"
+    )
+    return common
 
 
 def _add_network_options(serve: argparse.ArgumentParser) -> None:

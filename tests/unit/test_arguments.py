@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.__main__ import COMMANDS, main, naming_a_file
+from app.__main__ import COMMANDS, _parser, main, naming_a_file
 
 
 @pytest.mark.parametrize(
@@ -29,3 +29,9 @@ def test_a_file_that_is_not_there_is_told(data_dir: Path, tmp_path: Path, capsys
     missing = tmp_path / "web.xva"
     assert main(["--data-dir", str(data_dir), str(missing)]) == 2
     assert f"there is no file {missing}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("given", [["--data-dir", "x", "serve"], ["serve", "--data-dir", "x"], ["--data-dir", "x"]])
+def test_the_data_folder_may_stand_before_a_command(given: list[str]) -> None:
+    options = _parser().parse_args(given)
+    assert (options.data_dir, options.debug) == (Path("x"), False)

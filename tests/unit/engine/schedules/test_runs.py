@@ -10,6 +10,7 @@ from app.api import EPOCH, NULL, VM, VMSS, Failure, Message, Ref, VMSSRunStatus
 from app.engine.schedule_runs import claim
 from app.engine.schedule_state import members_of, schedule_of
 from app.schedule.plan import run_for
+from app.storage.file_repository import FileRepository, SpaceUsage
 from tests.unit.engine.schedules.conftest import Clock, OpenWorld, World
 
 Status = VMSSRunStatus
@@ -249,3 +250,20 @@ async def test_the_first_run_without_a_failure_is_told_once_as_a_recovery(world:
         await world.at(f"2026-11-{day} 00:00")
     told = sorted(name for name, _ in messages(world))
     assert told == ["VMSS_SNAPSHOT_FAILED", "VMSS_SNAPSHOT_RECOVERED", *["VMSS_SNAPSHOT_SUCCEEDED"] * 2]
+
+
+async def test_a_full_disk_is_a_failure_in_words_and_the_next_slot_runs(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vm = await world.bench.sample_vm()
+    vmss = await world.protect(vm, retained_snapshots=1)
+    await world.at("2026-11-24 00:00")
+    with monkeypatch.context() as full:
+        usage = SpaceUsage(100 << 30, 100 << 30, 0)
+        full.setattr(FileRepository, "usage", lambda _self: usage)
+        await world.at("2026-11-25 00:00")
+    result = json.loads(world.lines(vmss)[-1].results[world.store.get(VM, vm).uuid])
+    assert (result["outcome"], result["code"]) == ("failure", "SR_BACKEND_FAILURE_44") and "space" in result["reason"]
+    assert world.names(vm) == ["Nightly 2026-11-24 00:00"]
+    await world.at("2026-11-26 00:00")
+    assert world.names(vm) == ["Nightly 2026-11-26 00:00"]

@@ -11,6 +11,7 @@ from typing import Any, Final
 from app.api import Failure
 from app.api.failure import internal_error, task_cancelled
 from app.api.streams import Chunk, Download
+from app.ops.stream_threads import in_own_thread
 from app.ops.task import TaskHandle
 
 AHEAD: Final = 3
@@ -45,7 +46,7 @@ class Outlet:
 
         :raise Failure: TASK_CANCELLED, also when the client has left.
         """
-        await asyncio.to_thread(self._pour, chunks)
+        await in_own_thread(self._pour, chunks)
 
     def _pour(self, chunks: Iterable[Chunk]) -> None:
         for chunk in chunks:

@@ -18,6 +18,7 @@ from app.ops.intake import Intake, taken
 from app.ops.locking import refresh_vdi
 from app.ops.records import check_name
 from app.ops.storage_ops import update_space
+from app.ops.stream_threads import in_own_thread
 from app.ops.task import TaskHandle, current
 from app.ops.translate import failures
 from app.ops.vdi_copy import holding
@@ -123,11 +124,11 @@ async def _write(
         if image_format == "raw":
             if not size:
                 raise invalid_value("Content-Length", 0)
-            await asyncio.to_thread(_write_raw, files.image_path(image), size, intake, task)
+            await in_own_thread(_write_raw, files.image_path(image), size, intake, task)
             return size
         spool = storage_files.part_path(files.image_path(files.new_id()))
         stack.callback(storage_files.remove_quietly, spool)
-        await asyncio.to_thread(_spool, spool, intake)
+        await in_own_thread(_spool, spool, intake)
         facts = await asyncio.to_thread(inspect, spool)
         if QEMU_FORMATS[image_format] != facts.format:
             raise invalid_value("format", image_format)

@@ -23,6 +23,7 @@ from app.ops.import_records import FindDisk, Recorder
 from app.ops.intake import Intake, taken
 from app.ops.locking import refresh_vm
 from app.ops.storage_ops import update_space
+from app.ops.stream_threads import in_own_thread
 from app.ops.task import TaskHandle, current
 from app.ops.translate import failures
 from app.ops.vm_export import REPORT_SECONDS
@@ -42,8 +43,8 @@ async def import_vm(
     task = current()
     sr = _sr_in(context, query)
     async with taken(task, body) as intake:
-        reader = await asyncio.to_thread(Reader, intake)
-        description = ova.parse(await asyncio.to_thread(reader.ova))
+        reader = await in_own_thread(Reader, intake)
+        description = ova.parse(await in_own_thread(reader.ova))
         made = plan(context, description, sr, task.ref, restore=_is(query, "restore"), force=_is(query, "force"))
         _note_objects(context, task)
         with failures():
@@ -51,7 +52,7 @@ async def import_vm(
                 await asyncio.to_thread(context.files(sr).require_free, length)
             entry = begin_making(context, made.images())
             try:
-                await asyncio.to_thread(_Writing(context, made, task, intake, length).run, reader)
+                await in_own_thread(_Writing(context, made, task, intake, length).run, reader)
                 crash_points.reach("vm_import.disks_written")
                 task.point_of_no_return()
                 refs = _record(context, made)
@@ -71,8 +72,8 @@ async def import_metadata(
     """
     task = current()
     async with taken(task, body) as intake:
-        reader = await asyncio.to_thread(Reader, intake)
-        description = ova.parse(await asyncio.to_thread(reader.ova))
+        reader = await in_own_thread(Reader, intake)
+        description = ova.parse(await in_own_thread(reader.ova))
     sr = context.default_sr()
     whole = plan(context, description, sr, task.ref, restore=_is(query, "restore"), force=_is(query, "force"))
     made = Plan(description, sr, whole.restore, whole.force, task.ref, (), frozenset(), whole.vm_of, whole.replaced)

@@ -203,3 +203,22 @@ async def test_who_does_not_take_the_answer(bench: Bench, plain: Wire, monkeypat
 
 def _gone(wire: Wire) -> bool:
     return bool(wire.server._doors._inside) and all(transport.is_closing() for transport in wire.server._doors._inside)
+
+
+async def test_streams_that_stand_still_hold_nobody_up(bench: Bench, plain: Wire) -> None:
+    """More imports than there are threads in the engine's pool, none of which sends anything."""
+    vm = await bench.sample_vm()
+    session = bench.engine.dispatcher.login("root", "tests")
+    held = []
+    for _ in range(40):
+        reader, writer = await plain.connect()
+        writer.write(
+            f"PUT /import?session_id={session} HTTP/1.1\r\nHost: x\r\nContent-Length: {1 << 40}\r\n\r\n".encode()
+        )
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
+        held.append(writer)
+    async with asyncio.timeout(30):
+        await bench.session.VM.snapshot(vm, "meanwhile")
+        await still_answers(plain)
+    for writer in held:
+        writer.transport.abort()

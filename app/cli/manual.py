@@ -29,7 +29,7 @@ open desktop, or that of `stillframe serve`. Where none runs, xe says so.
 
 | | |
 |---|---|
-| `-s HOST`, `-p PORT` | a server elsewhere: XenServer, XCP-ng, or `stillframe serve --listen` |
+| `-s HOST`, `-p PORT` | a server elsewhere: XenServer from 7.3, XCP-ng, or `stillframe serve --listen` |
 | `-u USER -pw PASSWORD` | who logs in. Others on this machine can read a password given like this |
 | `-pwf FILE` | a file with the user in its first line and the password in its second |
 | `--nossl` | in the clear, for servers on this machine |

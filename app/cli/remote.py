@@ -21,9 +21,9 @@ from app.cli.words import whole
 from app.client.address import Address
 from app.client.local_address import HOST, read_address
 from app.client.trust import CONNECT_SECONDS, KnownServers, Trust
+from app.config import Config
 
 UNKNOWN_HOST: Final = "Unable to contact server. Please check server and port settings."
-KNOWN_SERVERS: Final = "known_servers.json"
 
 
 def address_of(server: Mapping[str, str]) -> Address:
@@ -47,7 +47,8 @@ def trust_of(data_dir: Path, error: TextIO) -> Trust:
             print(f"{address} is met for the first time; its certificate is remembered: {fingerprint}", file=error)
         return True
 
-    return Trust(KnownServers(data_dir.expanduser().absolute() / KNOWN_SERVERS), ask=tell)
+    root = data_dir.expanduser().absolute()
+    return Trust(KnownServers(Config(root, root / "run").known_servers), ask=tell)
 
 
 def credentials(server: Mapping[str, str], streams: tuple[TextIO, TextIO, TextIO]) -> tuple[str, str]:

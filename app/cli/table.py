@@ -6,6 +6,7 @@ from typing import Final
 
 from app.cli import (
     control_commands,
+    device_commands,
     disk_commands,
     extra_commands,
     file_commands,
@@ -23,6 +24,7 @@ _MODULES: Final = (
     install,
     snapshot_commands,
     disk_commands,
+    device_commands,
     file_commands,
     schedule_commands,
     control_commands,

@@ -40,6 +40,31 @@ def test_disks_and_drives_of_a_vm(shell: Shell, halted: str) -> None:
     assert shown.count("VDI: ") == 2
 
 
+def test_discs_and_interfaces_of_a_vm(shell: Shell, halted: str) -> None:
+    (shell.data_dir / "iso" / "tools.iso").write_bytes(bytes(1 << 20))
+    library = shell.said("sr-list", "content-type=iso", "--minimal").strip()
+    shell.said("sr-scan", f"uuid={library}")
+    assert shell.said("cd-list", "params=name-label", "--minimal") == "tools.iso\n"
+    shell.said("vm-cd-add", f"uuid={halted}", "cd-name=tools.iso", "device=3")
+    shell.said("vm-cd-eject", f"uuid={halted}")
+    assert "no CD drive with a CD" in shell.xe("vm-cd-eject", f"uuid={halted}").stderr
+    shell.said("vm-cd-insert", f"uuid={halted}", "cd-name=tools.iso")
+    assert "CD 0 VDI:" in shell.said("vm-cd-list", f"uuid={halted}")
+    assert shell.xe("vm-cd-insert", f"uuid={halted}", "cd-name=none").stderr == "Error: No CD is called none\n"
+    shell.said("vm-cd-remove", f"uuid={halted}", "cd-name=tools.iso")
+    assert shell.said("vm-cd-list", f"uuid={halted}") == ""
+    network = shell.said("network-list", "--minimal").strip().split(",")[0]
+    vif = shell.uuid("vif-create", f"vm-uuid={halted}", f"network-uuid={network}", "device=0", "mac=random")
+    assert f"uuid ( RO)                  : {vif}\n" in shell.said("vm-vif-list", f"uuid={halted}")
+    shell.said("vif-destroy", f"uuid={vif}")
+    assert shell.said("vm-vif-list", f"uuid={halted}", "--minimal") == "\n"
+    shell.said("vm-disk-remove", f"uuid={halted}", "device=0")
+    assert shell.said("vm-disk-list", f"uuid={halted}") == ""
+    shell.said("vm-destroy", f"uuid={halted}")
+    (shell.data_dir / "iso" / "tools.iso").unlink()
+    shell.said("sr-scan", f"uuid={library}")
+
+
 def test_memory_and_what_else_can_be_set(shell: Shell, halted: str) -> None:
     shell.said("vm-param-set", f"uuid={halted}", "memory-static-max=64MiB", "memory-dynamic-max=64MiB")
     shell.said("vm-param-set", f"uuid={halted}", "VCPUs-max=2", "VCPUs-at-startup=2", "actions-after-crash=Destroy")

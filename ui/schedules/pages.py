@@ -211,7 +211,7 @@ class TypePage(WizardPage):
         self.only_running.toggled.connect(self.changed)
         self.content.addWidget(self.outlook)
         self.content.addSpacing(GAP)
-        self.content.addWidget(self.only_running)
+        self.content.addWidget(self.only_running, 0, Qt.AlignmentFlag.AlignLeft)
         self.content.addStretch()
         self.cards[draft.kind].setChecked(True)
 
@@ -250,7 +250,7 @@ class FinishPage(WizardPage):
         self._said: list[Consequence] = []
         self.content.addWidget(self.steps)
         self.content.addSpacing(GAP)
-        self.content.addWidget(self.run_now)
+        self.content.addWidget(self.run_now, 0, Qt.AlignmentFlag.AlignLeft)
         self.content.addStretch()
 
     def show_plan(self, draft: Draft, vms: Sequence[Ref[VM]], others: Sequence[tuple[str, str]], next_run: str) -> None:
@@ -267,8 +267,8 @@ class FinishPage(WizardPage):
         said += [("alert-attention", f"{vm} leaves “{schedule}”.") for vm, schedule in others[:3]]
         if not vms and not draft.tags:
             said.append(("alert-attention", "It has no VMs, so it is made turned off."))
-        self.run_now.setEnabled(bool(vms))
-        self.run_now.setToolTip("" if vms else "There is no VM to take a snapshot of.")
+        self.run_now.setEnabled(bool(vms or draft.tags))
+        self.run_now.setToolTip("" if vms or draft.tags else "There is no VM to take a snapshot of.")
         if said != self._said:
             self._said = said
             self.steps.set(said)

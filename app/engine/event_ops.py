@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from app.api import Event, EventBatch, EventCalls, EventOperation, Failure, SessionRecord, classes
-from app.api.failure import handle_invalid
+from app.api.failure import handle_invalid, session_invalid
 from app.engine.sessions import caller
 from app.ops.context import Context, Operations
 from app.store import Change, Store, Subscription
@@ -65,7 +65,11 @@ class EventOps(Operations, EventCalls):
         return self.store.feed.generation
 
     async def _changes(self, wanted: Subscription, token: str, timeout: float) -> Sequence[Change]:
-        """What changed after the token; waits until something has, or the time is over."""
+        """What changed after the token; waits until something has, or the time is over.
+
+        :raise Failure: SESSION_INVALID: the session ended meanwhile.
+        """
+        session = caller.get()
         loop = asyncio.get_running_loop()
         deadline = loop.time() + min(max(timeout, 0.0), LONGEST_WAIT_SECONDS)
         while True:
@@ -78,6 +82,8 @@ class EventOps(Operations, EventCalls):
                 await asyncio.wait({heard}, timeout=remaining)
             finally:
                 heard.cancel()
+            if session and self.store.find(SessionRecord, session) is None:
+                raise session_invalid(session)
 
     def _batch(self, changes: Sequence[Change]) -> EventBatch:
         return EventBatch(

@@ -19,6 +19,7 @@ from app.server.accounts import Accounts, AccountsError
 from app.server.certificate import CertificateError, ensure_certificate, fingerprint, server_context
 from app.server.door import Door
 from app.server.local import LocalServer
+from app.server.open_files import allow_many
 from app.server.tcp import Address, AddressError, TcpServer, is_of_this_machine, parse_address
 
 logger = log.get(__name__)
@@ -109,6 +110,7 @@ async def _entrance(config: Config, network: Network) -> _Entrance | None:
     address = parse_address(network.listen)
     if not accounts:
         raise BadOptions("nobody could log in: give a user and a password once, with --user and --password-file")
+    logger.info("files that may be open", most=allow_many())
     if network.plain:
         if not await is_of_this_machine(address):
             raise BadOptions(f"{address} is reached from other machines: plain HTTP is for addresses such as 127.0.0.1")

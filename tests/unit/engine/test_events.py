@@ -167,6 +167,17 @@ async def test_lost_events_are_told_once(bench: Bench, monkeypatch: pytest.Monke
     assert vm in {event.ref for event in await bench.session.event.next()}
 
 
+async def test_who_has_logged_out_hears_no_more(bench: Bench) -> None:
+    other = bench.engine.dispatcher.login("somebody", "else")
+    token = (await ask(bench)).token
+    waiting = asyncio.ensure_future(bench.engine.dispatcher.call(other, "event.from", [["vm"], token, 60.0]))
+    await asyncio.sleep(0)
+    bench.engine.dispatcher.logout(other)
+    with pytest.raises(Failure) as caught:
+        await asyncio.wait_for(waiting, 20)
+    assert caught.value.description() == ["SESSION_INVALID", other]
+
+
 async def test_sessions_are_nobodys_business(bench: Bench) -> None:
     bench.engine.dispatcher.login("somebody", "else")
     assert {event.cls for event in (await ask(bench)).events} >= {"VM", "role", "SM", "host_cpu"}

@@ -120,7 +120,7 @@ async def test_who_is_too_slow(plain: Wire, monkeypatch: pytest.MonkeyPatch) -> 
 
 async def test_too_many_at_once(bench: Bench, data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tcp, "MOST_CONNECTIONS", 2)
-    async with serving(bench.engine, data_dir, tls=False) as wire:
+    async with serving(bench.engine, data_dir) as wire:
         held = [await wire.connect() for _ in range(2)]
         await asyncio.sleep(0)
         assert await answers(wire, b"OPTIONS / HTTP/1.1\r\nHost: x\r\n\r\n") is None

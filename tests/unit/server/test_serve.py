@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import resource
 import ssl
 import stat
 from pathlib import Path
@@ -13,6 +14,7 @@ from cryptography import x509
 from app.config import load
 from app.server.accounts import Accounts, AccountsError
 from app.server.certificate import CertificateError, ensure_certificate, fingerprint, server_context
+from app.server.open_files import allow_many
 from app.server.serve import BadOptions, Network, _entrance, main
 from app.server.tcp import Address, AddressError, is_of_this_machine, parse_address
 
@@ -132,3 +134,14 @@ def test_what_is_wrong_is_told_and_is_the_status(
     told = capsys.readouterr().err
     assert told.startswith("stillframe serve: nowhere is no address") and PASSWORD not in told
     assert Accounts(load(data_dir).accounts_file).right("root", PASSWORD)
+
+
+def test_many_files_may_be_open() -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(before[0], 500), before[1]))
+        limit = allow_many()
+        assert limit == resource.getrlimit(resource.RLIMIT_NOFILE)[0] > 500
+        assert allow_many() == limit
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)

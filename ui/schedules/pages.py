@@ -16,6 +16,7 @@ from ui.base.dialogs import GAP, Consequence, ConsequenceList, label
 from ui.base.sizes_and_dates import count
 from ui.base.wizard import WizardPage
 from ui.base.workspace import Workspace
+from ui.models.presets import why_presets_only
 from ui.models.table_model import Column, TableModel
 from ui.schedules.draft import Draft
 from ui.schedules.tags_field import TagsField
@@ -209,6 +210,9 @@ class TypePage(WizardPage):
         self.only_running = QCheckBox("Leave out VMs that do not run")
         self.only_running.setChecked(draft.only_running)
         self.only_running.toggled.connect(self.changed)
+        reason = why_presets_only(self._cache)
+        self.only_running.setEnabled(not reason)
+        self.only_running.setToolTip(reason)
         self.content.addWidget(self.outlook)
         self.content.addSpacing(GAP)
         self.content.addWidget(self.only_running, 0, Qt.AlignmentFlag.AlignLeft)

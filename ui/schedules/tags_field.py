@@ -9,6 +9,7 @@ from app.api import VM, Ref
 from app.client import ObjectCache
 from ui.base.dialogs import GAP, label
 from ui.base.sizes_and_dates import count
+from ui.models.presets import why_presets_only
 from ui.models.protection import split_tags, tagged
 
 
@@ -37,7 +38,11 @@ class TagsField(QWidget):
         row.addWidget(said)
         row.addWidget(self.field, 1)
         row.addWidget(self.said)
-        self.setToolTip("VMs with one of these tags that have no schedule of their own, also those that get it later.")
+        reason = why_presets_only(cache)
+        self.setEnabled(not reason)
+        self.setToolTip(
+            reason or "VMs with one of these tags that have no schedule of their own, also those that get it later."
+        )
         self.field.textChanged.connect(self._follow)
         self._follow()
 

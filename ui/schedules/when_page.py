@@ -25,6 +25,7 @@ from app.api import VM, Ref, VMSSFrequency
 from ui.base.dialogs import GAP, label
 from ui.base.wizard import WizardPage
 from ui.base.workspace import Workspace
+from ui.models.presets import why_presets_only
 from ui.schedules.draft import DAYS, LAST_DAY, PERIODS, Draft, Monthly, month_days, monthly_of
 from ui.schedules.pages import beside
 from ui.schedules.preview import Preview
@@ -64,11 +65,13 @@ class WhenPage(WizardPage):
         self.max_age = SpinBox("Greatest age in days", 0, 3650, suffix=" days")
         self.missed = QComboBox()
         self.preview = Preview(workspace)
+        self._presets_only = why_presets_only(workspace.cache)
         self._several = label("commas between several", "secondary")
         self._rows = QStackedWidget()
         self._rows.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         self._set_up_fields()
         self._lay_out()
+        self._limit()
         self._fill(draft)
         self._connect()
         self._answer()
@@ -105,6 +108,8 @@ class WhenPage(WizardPage):
             return self._why_not_monthly()
         if way in ("daily", "weekly") and (not _times(self.time.text()) or not _all_times(self.time.text())):
             return "A time of day is needed, as in 22:00; several have commas between."
+        if way in ("daily", "weekly") and self._presets_only and not _is_preset(_times(self.time.text())):
+            return "One time of day at a quarter of an hour is needed, as in 22:15."
         if way == "weekly" and not any(day.isChecked() for day in self.days):
             return "Choose at least one day."
         return ""
@@ -182,6 +187,15 @@ class WhenPage(WizardPage):
         self.content.addWidget(self.preview)
         self.content.addStretch()
 
+    def _limit(self) -> None:
+        """What a server with presets only does not have is shown, and says why it cannot be chosen."""
+        reason = self._presets_only
+        for key in _BY_CRON:
+            self.way.set_choice_enabled(key, not reason, reason)
+        for field in (*self.keep.values(), self.max_age, self.zone, self.span, self.missed):
+            field.setEnabled(not reason)
+            field.setToolTip(reason or field.toolTip())
+
     def _fill(self, draft: Draft) -> None:
         monthly = monthly_of(draft.cron)
         by_cron = "monthly" if monthly is not None else "custom"
@@ -242,6 +256,9 @@ class WhenPage(WizardPage):
         if missing:
             self.preview.show_missing(missing)
             return
+        if self._presets_only:
+            self.preview.show_missing("This server does not tell beforehand what a run removes.")
+            return
         self.preview.show_draft(self.applied(self._draft), self._vms, self._uuid)
 
 
@@ -251,6 +268,10 @@ _TIME: Final = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])")
 def _times(text: str) -> list[str]:
     matches = (_TIME.fullmatch(part.strip()) for part in text.split(","))
     return [f"{int(match[1]):02}:{match[2]}" for match in matches if match is not None]
+
+
+def _is_preset(times: Sequence[str]) -> bool:
+    return len(times) == 1 and times[0][-2:] in ("00", "15", "30", "45")
 
 
 def _all_times(text: str) -> bool:

@@ -6,7 +6,7 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
-from app.api import VM, VMSS, Failure, VMSSType
+from app.api import VM, VMSS, Failure, Host, VMSSType
 from tests.ui.machines.windows import opened, until
 from tests.ui.schedules.conftest import Pool
 from ui.base.dialogs import ErrorDialog
@@ -185,3 +185,24 @@ async def test_tags_choose_vms_that_are_free(pool: Pool) -> None:
     ((record,),) = pool.engine.called("VMSS.create")
     assert record["schedule"]["stillframe.tags"] == "prod,qa" and record["enabled"]
     assert pool.engine.called("VM.set_snapshot_schedule") == []
+
+
+async def test_a_xenserver_has_its_presets_and_says_why_no_more(pool: Pool) -> None:
+    pool.engine.put(Host(software_version={"product_brand": "XCP-ng"}))
+    pool.engine.answer("VMSS.create", "OpaqueRef:new")
+    wizard = await open_wizard(pool, "mail")
+    page = wizard.when_page
+    for field in (page.zone, page.span, page.missed, page.max_age, page.keep["daily"]):
+        assert not field.isEnabled() and field.toolTip().startswith("XCP-ng runs schedules")
+    assert not wizard.vms_page.tags.isEnabled() and not wizard.type_page.only_running.isEnabled()
+    await fill(wizard)
+    wizard.go_back()
+    page.time.setText("22:10")
+    assert "quarter of an hour" in wizard.next.toolTip()
+    page.time.setText("22:15")
+    wizard.go_next()
+    wizard.go_next()
+    await until(lambda: pool.engine.called("VMSS.create"))
+    ((record,),) = pool.engine.called("VMSS.create")
+    assert record["schedule"] == {"hour": "22", "min": "15"}
+    assert pool.engine.called("VMSS.get_preview") == []

@@ -25,6 +25,8 @@ VOLATILE: Final = ("event", "task", "session", "host_metrics")
 """Classes whose objects come and go, or change, without anybody's doing."""
 SETTLE_SECONDS: Final = 60.0
 LOGINS_AT_ONCE: Final = 8
+SNAPSHOTS_KEPT: Final = 2
+"""By each client that takes any; the next one goes first."""
 
 
 @dataclass
@@ -33,6 +35,7 @@ class Report:
 
     :ivar seconds: how long each call took, by kind.
     :ivar refused: how often each error code came; concurrent snapshots of one VM may refuse each other.
+    :ivar sizes: what `size` answered once a second.
     :ivar differences: what a cache held that the engine did not, or the other way round.
     """
 
@@ -40,6 +43,7 @@ class Report:
     refused: Counter[str] = field(default_factory=Counter)
     differences: list[str] = field(default_factory=list)
     deltas: int = 0
+    sizes: list[float] = field(default_factory=list)
 
     def took(self, kind: str, since: float) -> None:
         """Note a call."""
@@ -53,11 +57,18 @@ def percentile(series: Sequence[float], part: float) -> float:
 
 
 async def run(
-    open_session: OpenSession, clients: int, seconds: float, vms: Sequence[Ref[VM]], *, pause: float
+    open_session: OpenSession,
+    clients: int,
+    seconds: float,
+    vms: Sequence[Ref[VM]],
+    *,
+    pause: float,
+    size: Callable[[], float] = lambda: 0.0,
 ) -> Report:
     """Let `clients` work for `seconds`; one in four takes snapshots, each of a VM of its own while there are enough.
 
     :param pause: seconds that each client waits between two calls, on average.
+    :param size: asked once a second, as for the memory that the engine takes.
     """
     report = Report()
     turn = asyncio.Semaphore(LOGINS_AT_ONCE)
@@ -71,10 +82,18 @@ async def run(
             return client
 
         entered = await asyncio.gather(*(enter(number) for number in range(clients)))
+        watching = asyncio.ensure_future(_watch(report, size))
+        stack.callback(watching.cancel)
         until = asyncio.get_running_loop().time() + seconds
         await asyncio.gather(*(client.work(until, vms[client.number // 4 % len(vms)]) for client in entered))
         report.differences = await _differences(entered)
     return report
+
+
+async def _watch(report: Report, size: Callable[[], float]) -> None:
+    while True:
+        report.sizes.append(size())
+        await asyncio.sleep(1.0)
 
 
 async def _differences(entered: Sequence[_Client]) -> list[str]:
@@ -133,8 +152,10 @@ class _Client:
             await asyncio.sleep(self._random.uniform(0.5, 1.5) * self._pause)
 
     def _next_call(self, vm: Ref[VM]) -> tuple[str, Callable[[], Awaitable[Any]]]:
+        mine = len(self._of_mine(vm))
+        change = "delete" if mine >= SNAPSHOTS_KEPT else "snapshot"
         reads = ["record"] * 5 + ["name"] * 4 + ["records"]
-        kind = self._random.choice(reads + (["snapshot"] * 6 + ["delete"] * 4 if self.number % 4 == 0 else []))
+        kind = self._random.choice(reads + ([change] * 10 if self.number % 4 == 0 else []))
         calls: dict[str, Callable[[], Awaitable[Any]]] = {
             "record": lambda: self.session.get_record(VM, vm),
             "records": lambda: self.session.get_all_records(VM),
@@ -151,10 +172,13 @@ class _Client:
         assert self._cache.get(VM, snapshot) is not None, "the feed told of the task before it told of the snapshot"
 
     async def _delete(self, vm: Ref[VM]) -> None:
-        for snapshot, record in list(self._cache.all(VM).items()):
-            if record.snapshot_of == vm and record.name_label == f"by {self.number}":
-                await self.session.VM.uninstall(snapshot)
-                return
+        await self.session.VM.uninstall(self._of_mine(vm)[0])
+
+    def _of_mine(self, vm: Ref[VM]) -> list[Ref[VM]]:
+        """The snapshots that this client took."""
+        name = f"by {self.number}"
+        all_vms = self._cache.all(VM)
+        return [ref for ref in self._cache.all(VM)[vm].snapshots if ref in all_vms and all_vms[ref].name_label == name]
 
     def difference(self, everything: Mapping[str, Mapping[Any, Any]]) -> str:
         """In words, what the cache holds and the engine does not, or the other way round; "" for nothing."""

@@ -83,13 +83,13 @@ class ObjectCache:
             raise failed
         return delta
 
-    def agrees_with(self, counts: Mapping[str, int]) -> bool:
-        """True if the cache has as many objects of each class as the engine says; false: events were lost."""
-        return all(
-            len(objects) == counts.get(name.lower(), len(objects))
+    def differing(self, counts: Mapping[str, int]) -> frozenset[str]:
+        """The classes of which the cache has more or fewer objects than the engine says: events were lost."""
+        return frozenset(
+            name
             for name, objects in self._objects.items()
             # Tasks and sessions come and go between the batch and its counts.
-            if name not in ("task", "session")
+            if name not in ("task", "session") and len(objects) != counts.get(name.lower(), len(objects))
         )
 
     def _change(self, events: tuple[Event, ...], complete: bool) -> Delta:

@@ -38,6 +38,7 @@ class KnownServers:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._read_last: tuple[tuple[int, int], dict[str, str]] = ((0, 0), {})
 
     def get(self, address: Address) -> str:
         """The fingerprint, `BY_AUTHORITIES`, or "" for a server not met yet. :raise OSError: the file is unreadable."""
@@ -52,7 +53,12 @@ class KnownServers:
         self._write({key: value for key, value in self._read().items() if key != str(address)})
 
     def _read(self) -> dict[str, str]:
+        """What the file holds; it is asked for each connection, and read only when it is another file."""
         try:
+            facts = self._path.stat()
+            version = (facts.st_mtime_ns, facts.st_ino)
+            if version == self._read_last[0]:
+                return self._read_last[1]
             found = json.loads(self._path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return {}
@@ -61,7 +67,9 @@ class KnownServers:
             raise OSError(f"{self._path} is damaged: {error}") from error
         if not isinstance(found, dict):
             raise OSError(f"{self._path} is damaged")
-        return {str(key): str(value) for key, value in found.items()}
+        known = {str(key): str(value) for key, value in found.items()}
+        self._read_last = (version, known)
+        return known
 
     def _write(self, known: dict[str, str]) -> None:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -30,6 +30,7 @@ class Watcher:
         self._on_status = on_status or (lambda _status: None)
         self._task: asyncio.Task[None] | None = None
         self._filled = asyncio.Event()
+        self._uncountable: frozenset[str] = frozenset()
         self.status: Status = "connecting"
 
     def start(self) -> None:
@@ -76,8 +77,12 @@ class Watcher:
             # The cache itself is right; a listener that fails must not keep the others from hearing what comes next.
             log.exception("a listener failed")
         self._filled.set()
-        if not self._cache.agrees_with(batch.valid_ref_counts):
-            log.warning("events were lost, asking for everything again")
+        different = self._cache.differing(batch.valid_ref_counts)
+        if not token:
+            # All there is has just come, so the server counts these in another way: XenServer counts no messages.
+            self._uncountable = different
+        elif different - self._uncountable:
+            log.warning("events were lost, asking for everything again", classes=sorted(different))
             return ""
         return batch.token
 

@@ -34,7 +34,7 @@ SECONDS: Final = 60.0
 VMS: Final = 50
 PAUSE: Final = 4.0
 """Seconds between two calls of one client, on average: fifty calls a second in all, five of them snapshots."""
-XML_EVERY: Final = 5
+XML_EVERY: Final = 10
 MOST_GROWTH_MIB: Final = 64.0
 OWN_SESSIONS: Final = 2
 """The owner's, and the one that the engine's process has of itself."""

@@ -116,7 +116,7 @@ def test_the_first_failure_of_a_listener_is_raised_after_all_have_heard(cache: O
 
 
 def test_counts(cache: ObjectCache) -> None:
-    assert cache.agrees_with({"vm": 2, "pool": 1})
-    assert cache.agrees_with({})
-    assert not cache.agrees_with({"vm": 3})
-    assert cache.agrees_with({"vm": 2, "task": 5, "session": 1, "of_a_later_version": 4})
+    assert not cache.differing({"vm": 2, "pool": 1})
+    assert not cache.differing({})
+    assert cache.differing({"vm": 3, "pool": 1}) == {"VM"}
+    assert not cache.differing({"vm": 2, "task": 5, "session": 1, "of_a_later_version": 4})

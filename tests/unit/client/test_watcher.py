@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from app.api import VDI, VM, ConnectionLost, Failure
+from app.api import VDI, VM, ConnectionLost, Failure, Message
 from app.client import Delta, ObjectCache, Session, Watcher, watcher
 from tests.unit.client.fakes import FakeTransport, batch, event
 
@@ -106,6 +106,20 @@ async def test_lost_events_are_noticed_by_the_counts(
     await until(lambda: cache.get(VM, "a") is None)
     await until(lambda: len(tokens(transport)) == 4)
     assert tokens(transport) == ["", "5,0", "", "7,0"]
+
+
+async def test_classes_that_the_server_counts_in_another_way_are_not_asked_for_again_and_again(
+    watching: Watcher, transport: FakeTransport, cache: ObjectCache
+) -> None:
+    """XenServer says that there are no messages, whatever there is."""
+    transport.answers.put_nowait(batch(event("a", Message()), event("v", VM()), token="5,0", message=0, vm=1))
+    await watching.filled()
+    transport.answers.put_nowait(batch(event("b", Message()), token="6,0", message=0, vm=1))
+    transport.answers.put_nowait(batch(token="7,0", message=0, vm=0))
+    transport.answers.put_nowait(batch(token="8,0", message=0, vm=0))
+    await until(lambda: len(tokens(transport)) == 5)
+    assert tokens(transport) == ["", "5,0", "6,0", "", "8,0"]
+    assert not cache.all(VM) and not cache.all(Message)
 
 
 async def test_tasks_and_sessions_may_differ(watching: Watcher, transport: FakeTransport) -> None:

@@ -80,7 +80,7 @@ def chosen_vms(filters: Sequence[Filter], inventory: Inventory, *, templates: bo
     if uuids or wanted:
         candidates = _named("VM", uuids[0] if uuids else wanted[0], inventory)
     else:
-        candidates = list(inventory.all("VM").items())
+        candidates = list(inventory.all("VM").items()) if templates else VM.objects(inventory)
     found = []
     for ref, record in candidates:
         if record.get("is_control_domain") or (record["is_a_template"] and not templates):

@@ -19,8 +19,8 @@ def uninstall(invocation: Invocation, vms: Sequence[str]) -> None:
     invocation.print("The following items are about to be destroyed")
     disks = {ref: disks_of(inventory, ref) for ref in doomed}
     for ref in doomed:
-        record = inventory.all("VM")[ref]
-        invocation.print(f"VM : {record['uuid']} ({record['name_label']})")
+        record = inventory.get("VM", ref) or {}
+        invocation.print(f"VM : {record.get('uuid')} ({record.get('name_label')})")
         for vdi in disks[ref]:
             found = inventory.get("VDI", vdi) or {}
             suffix = SHARED if _is_shared(inventory, ref, found) else ""
@@ -33,17 +33,17 @@ def uninstall(invocation: Invocation, vms: Sequence[str]) -> None:
 
 
 def _snapshots(inventory: Inventory, vm: str) -> list[str]:
-    record = inventory.all("VM").get(vm, {})
+    record = inventory.get("VM", vm) or {}
     return [] if record.get("is_a_snapshot") else [ref for ref in record.get("snapshots", ()) if ref]
 
 
 def disks_of(inventory: Inventory, vm: str) -> list[str]:
     """The disks that go with a VM: those it owns, in the order of its devices, and its memory image."""
-    record = inventory.all("VM")[vm]
-    vbds = [vbd for ref in record["VBDs"] if (vbd := inventory.get("VBD", ref)) is not None]
+    record = inventory.get("VM", vm) or {}
+    vbds = [vbd for ref in record.get("VBDs", ()) if (vbd := inventory.get("VBD", ref)) is not None]
     owned = [vbd for vbd in vbds if vbd["type"] == "Disk" and "owner" in vbd["other_config"]]
     found = [str(vbd["VDI"]) for vbd in sorted(owned, key=_device)]
-    return [vdi for vdi in (*found, str(record["suspend_VDI"])) if inventory.get("VDI", vdi) is not None]
+    return [vdi for vdi in (*found, str(record.get("suspend_VDI", ""))) if inventory.get("VDI", vdi) is not None]
 
 
 def _device(vbd: Object) -> tuple[int, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -67,8 +68,14 @@ class RecordedServer:
         cls, _, message = method.partition(".")
         objects = records().get(cls, {})
         self.asked.append(method)
+        refusal = self.answers.get(method.replace(".", "_"))
+        if isinstance(refusal, ServerFailure) and message == "get_all_records_where":
+            raise refusal
         if message == "get_all_records":
             return objects
+        if message == "get_all_records_where":
+            wanted = [(field, value == "true") for field, value in re.findall(r'field "(\w+)" = "(\w+)"', params[0])]
+            return {ref: record for ref, record in objects.items() if all(record[f] is v for f, v in wanted)}
         if message == "get_record":
             return self._one(cls, objects, params[0])
         if message == "get_by_uuid":

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 
+from app.cli.errors import ServerFailure
 from tests.unit.cli.recorded import RecordedServer, records, ref_of, rows, server, xe
 
 __all__ = ["server"]
@@ -103,3 +104,16 @@ def test_one_object_is_fetched_alone(server: RecordedServer) -> None:
     assert "VM.get_all_records" not in server.asked
     assert xe("vm-list", "uuid=nosuch", "--minimal").stdout == "\n"
     assert xe("snapshot-list", f"uuid={uuid}") == ("", "", 0)
+
+
+def test_vms_are_fetched_without_their_snapshots(server: RecordedServer) -> None:
+    assert xe("vm-list", "--minimal").stdout.count(",") == 6
+    assert xe("template-list", "params=name-label", "--minimal").stdout.count(",") == 2
+    assert xe("vm-shutdown", "power-state=running").status == 0
+    assert "VM.get_all_records" not in server.asked
+
+
+def test_a_server_that_knows_no_expressions_is_asked_for_all(server: RecordedServer) -> None:
+    server.answers["VM_get_all_records_where"] = ServerFailure("MESSAGE_METHOD_UNKNOWN", ["VM.get_all_records_where"])
+    assert xe("vm-list", "--minimal").stdout.count(",") == 6
+    assert "VM.get_all_records" in server.asked

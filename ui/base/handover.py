@@ -17,6 +17,8 @@ from app.log import get
 
 log = get(__name__)
 
+_BUSY_SECONDS: Final = 15.0
+"""A window that is there may be busy; a second one would only confuse."""
 _TAKEN: Final = b"taken\n"
 _PATIENCE_SECONDS: Final = 2.0
 _LONGEST: Final = 8192
@@ -30,6 +32,7 @@ def hand_over(door: Path, path: Path) -> bool:
         with socket.socket(socket.AF_UNIX) as line:
             line.settimeout(_PATIENCE_SECONDS)
             line.connect(str(door))
+            line.settimeout(_BUSY_SECONDS)
             line.sendall(os.fsencode(path) + b"\n")
             return line.recv(len(_TAKEN)) == _TAKEN
     except OSError:

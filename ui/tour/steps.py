@@ -12,6 +12,7 @@ from app.api import VM, Ref, VMPowerState
 from ui.machines.console_tab import ConsoleTab
 from ui.snapshots.tab import SnapshotsTab
 from ui.snapshots.take_dialog import TakeDialog
+from ui.snapshots.words import screen_of
 from ui.tour import exchange, protection
 from ui.tour.stage import Counter, Stage, TourFailed
 
@@ -153,6 +154,9 @@ async def branch_out(stage: Stage, counter: Counter, vm: Ref[VM], snapshot: Ref[
         await stage.until(partial(stage.has_picture, taken), f"{name} has its picture")
     stage.window.show_object("VM", vm, "snapshots")
     await choose(stage, snapshot)
+    tab = stage.find(stage.window, SnapshotsTab)
+    screens = [screen_of(record) for record in tab.subject.snapshots.values()]
+    await stage.until(lambda: all(map(tab.pictures.thumbnail, screens)), "the screens of the snapshots are shown")
     await stage.picture("branches")
 
 

@@ -24,6 +24,7 @@ from app.api.types import (
 
 if TYPE_CHECKING:
     from app.api.control import Blob
+    from app.api.facts import HostCPU
     from app.api.network import PIF
     from app.api.storage import PBD, SR
     from app.api.vm import VM
@@ -207,7 +208,7 @@ class Host(Record, frozen=True, kw_only=True):
     guest_VCPUs_params: Annotated[StringMap, ro("unused")] = {}
     ha_network_peers: Annotated[frozenset[str], ro("unused")] = NO_STRINGS
     ha_statefiles: Annotated[frozenset[str], ro("unused")] = NO_STRINGS
-    host_CPUs: Annotated[frozenset[str], ro("unused")] = NO_STRINGS
+    host_CPUs: Annotated[frozenset[Ref["HostCPU"]], reverse("host_cpu.host", "its processors")] = NO_REFS
     hostname: Annotated[str, ro("the host's network name")] = ""
     https_only: Annotated[bool, ro("unused")] = False
     iscsi_iqn: Annotated[str, ro("unused")] = ""

@@ -31,8 +31,9 @@ def ensure_objects(store: Store, config: Config) -> tuple[Ref[Pool], Ref[Host]]:
         other_config = {**tx.get(Host, host).other_config, "data-dir": str(config.data_dir)}
         tx.update(
             Host, host, software_version=_software_version(), cpu_info=_cpu_info(), other_config=other_config,
-            host_CPUs=make_facts(tx, host), license_params=LICENCE, edition="free",
+            license_params=LICENCE, edition="free",
         )  # fmt: skip
+        make_facts(tx, host)
         pool = next(iter(store.all(Pool)), None) or tx.create(Pool(name_label="Local pool", master=host))
         tx.update(Pool, pool, restrictions=LICENCE)
         _ensure_storage(store, tx, config, pool, host)

@@ -30,14 +30,14 @@ LICENCE: Final = {
 _MAKES: Final = ("VDI_CREATE", "VDI_DELETE", "VDI_CLONE", "VDI_SNAPSHOT")
 
 
-def make_facts(tx: Transaction, host: Ref[Host]) -> frozenset[str]:
-    """Make the objects, which are not stored, and answer the processors."""
+def make_facts(tx: Transaction, host: Ref[Host]) -> None:
+    """Make the objects, which are not stored."""
     tx.create(Role(name_label="pool-admin", name_description="May do everything"))
     tx.create(_store("file", "Files", "qcow2 images in a folder", _MAKES, ("qcow2",)))
     tx.create(_store("iso", "ISO", "A folder of ISO files", (), ()))
     vendor, model = platform.machine(), processor()
-    processors = [HostCPU(host=host, number=n, vendor=vendor, modelname=model) for n in range(os.cpu_count() or 1)]
-    return frozenset(str(tx.create(record)) for record in processors)
+    for number in range(os.cpu_count() or 1):
+        tx.create(HostCPU(host=host, number=number, vendor=vendor, modelname=model))
 
 
 def _store(type_: str, name: str, description: str, can: tuple[str, ...], formats: tuple[str, ...]) -> SM:

@@ -79,8 +79,9 @@ async def _reconcile(context: Context, vm: Ref[VM], record: VM, state: GuestStat
     suspended = record.power_state is VMPowerState.Suspended
     if suspended and state == "saved":
         return  # the business of the journal entry that could not be settled
-    if state in _ENDING or (suspended and state == "paused"):
-        # Also a resume that was interrupted before the guest's first instruction: its memory image is still right.
+    never_ran = state == "paused" and (suspended or record.power_state is VMPowerState.Halted)
+    if state in _ENDING or never_ran:
+        # Never ran: a resume or start was interrupted before the first instruction. What it would read is still right.
         await stop_guest(context, vm)
         state = "absent"
     with discarding(context) as discard, context.store.transaction() as tx:

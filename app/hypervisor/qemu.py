@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from app import crash_points
 from app.hypervisor import agent_commands, checkpoint, disks, memory, merges, together
 from app.hypervisor.attach import attach
 from app.hypervisor.driver import (
@@ -101,6 +102,7 @@ class QemuDriver:
             guest = await launch(spec, facts, self._layout, sink, incoming=restore is not None)
             self._keep(guest)
             try:
+                crash_points.reach("hypervisor.guest_launched")
                 if restore is not None:
                     await memory.load(guest, restore)
                     await guest.look_for_agent()  # it goes on in the middle of a conversation

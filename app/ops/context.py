@@ -155,6 +155,7 @@ class Context:
                 self.hold_back(entry, vm)
             else:
                 self._locks.pop(entry.id, None)
+                self._forget(entry)
 
     def hold_back(self, entry: Entry, vm: str = "") -> None:
         """Remember that an entry has to be settled before anything else is done to the VMs it is about."""
@@ -162,6 +163,13 @@ class Context:
         for ref in named if isinstance(named, list) else []:
             if isinstance(ref, str) and ref and entry not in self.unsettled.setdefault(ref, []):
                 self.unsettled[ref].append(entry)
+
+    def _forget(self, entry: Entry) -> None:
+        """It is settled: the other VMs that it is about need not ask again."""
+        for vm in [vm for vm, entries in self.unsettled.items() if entry in entries]:
+            self.unsettled[vm].remove(entry)
+            if not self.unsettled[vm]:
+                del self.unsettled[vm]
 
     def post(
         self, tx: Transaction, name: str, priority: int, vm: str, body: str, cls: MessageClass = MessageClass.VM

@@ -46,6 +46,7 @@ CUTS = [
     "suspend@vm_suspend.recorded:1",
     "resume@vm_resume.guest_started:1",
     "resume@vm_resume.recorded:1",
+    "start@hypervisor.guest_launched:1",
     "start@vm_start.guest_started:1",
     "import_disk@storage.part_filled:1",
     "import_xva@storage.published:2",

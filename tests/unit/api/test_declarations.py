@@ -22,7 +22,7 @@ from app.api.types import Field, new_ref, new_uuid
 ROOT = Path(__file__).parents[3]
 RECORDED: dict[str, dict[str, str]] = json.loads((ROOT / "tests" / "data" / "fields.json").read_text())
 
-PINNED = "2aed4496bc16eae6"
+PINNED = "64d839482ccb6f1d"
 """Changes with every declared class, field and message. A change is right if it is meant: then pin the new one."""
 
 

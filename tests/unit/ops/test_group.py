@@ -115,11 +115,6 @@ async def test_guests_that_die_in_the_switch_keep_what_they_wrote(bench: Bench, 
     vms = await three(bench)
     driver.die = True
     await refused(bench, vms)
-    assert [bench.vm(vm).power_state for vm in vms] == [
-        VMPowerState.Running,
-        VMPowerState.Running,
-        VMPowerState.Halted,
-    ] or True
     assert all(not bench.vm(vm).snapshots for vm in vms)
     driver.die = False
     assert_tidy(bench)
@@ -138,6 +133,7 @@ async def test_a_group_that_cannot_be_recorded_is_settled_before_anything_else(
     # All had switched, so that it is completed late is right.
     await bench.session.VM.snapshot(vms[2], "after")
     assert [len(bench.vm(vm).snapshots) for vm in vms] == [1, 1, 2]
+    assert bench.engine.context.unsettled == {}, "what one VM has settled the others need not"
     for vm in vms:
         await bench.session.VM.snapshot(vm, "more")
     assert [len(bench.vm(vm).snapshots) for vm in vms] == [2, 2, 3]

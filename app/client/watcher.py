@@ -70,7 +70,7 @@ class Watcher:
                 await asyncio.sleep(BATCH_SECONDS)
 
     async def _take_in(self, token: str) -> str:
-        batch = await self._session.event.from_(["*"], token, WAIT_SECONDS if token else 0.0)
+        batch = await self._session.event.from_(["*"], token, WAIT_SECONDS)
         try:
             self._cache.apply(batch, complete=not token)
         except Exception:

@@ -17,13 +17,14 @@ from ui.models.table_model import Column, TableModel
 from ui.navigation.titles import Title
 from ui.notifications.alerts import Alert, Subjects, alert_of
 from ui.notifications.list_page import ListPage, matches
-from ui.widgets.buttons import button
+from ui.widgets.buttons import ActionButton, button
 from ui.widgets.facts import FactGrid
 
 _KINDS: Final = (("alerts", "Needs attention"), ("all", "All"))
 _WIDTHS: Final = (124, 0, 140, 130)
 _WHEN = 3
 _INFORMATION: Final = 2
+_MAIL: Final = "pool.mail"
 _SCHEDULES: Final = "pool.schedules"
 """Schedules stand in a dialog of their own, which another feature has."""
 
@@ -54,6 +55,8 @@ class AlertsPage(ListPage):
         )
         self.dismiss = button("Dismiss", "check")
         self.dismiss_all = button("Dismiss all")
+        if _MAIL in workspace.commands.ids():
+            self.tools.addWidget(ActionButton(workspace.commands.action(_MAIL), words="E-mail…"))
         self.tools.addWidget(self.dismiss)
         self.tools.addWidget(self.dismiss_all)
         self._mark = IconLabel("alert-info")

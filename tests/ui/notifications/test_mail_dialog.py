@@ -15,7 +15,9 @@ from ui.base import theme
 from ui.base.settings import Settings
 from ui.base.workspace import Workspace
 from ui.notifications import commands
+from ui.notifications.alerts_page import AlertsPage
 from ui.notifications.mail_dialog import MailDialog
+from ui.widgets.buttons import ActionButton
 
 KEPT = {
     "server": "smtp.example.com",
@@ -116,3 +118,12 @@ async def test_a_password_that_cannot_be_typed_says_why(
     dialog = await show(engine, asked, **{**KEPT, **told})
     assert not dialog.password.isEnabled() and reason in dialog.password.toolTip()
     dialog.reject()
+
+
+async def test_the_alerts_page_leads_to_it(engine: FakeEngine, asked: Workspace) -> None:
+    engine.answer("pool.get_mail", {})
+    page = AlertsPage(asked)
+    (shown,) = (found for found in page.findChildren(ActionButton) if found.text() == "E-mail…")
+    shown.click()
+    (await opened(MailDialog)).reject()
+    page.deleteLater()

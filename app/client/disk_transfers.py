@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import time
 from collections.abc import AsyncGenerator
@@ -47,8 +46,7 @@ async def export_disk(
             async with session.download("/export_raw_vdi", query) as download:
                 pace = Pace(report, "writing", download.length)
                 with await asyncio.to_thread(part_files.opened, part, 0) as file:
-                    await save(download.chunks, file, pace)
-                    await asyncio.to_thread(os.fsync, file.fileno())
+                    await save(download, file, pace)
             await task.result()
         size = part.stat().st_size
         await asyncio.to_thread(publish, part, path)

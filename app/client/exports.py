@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
+import threading
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from app.api import VBD, VDI, VM, ConnectionLost, Failure, Ref, Task, VBDType, VMOperation
-from app.api.streams import Chunk
+from app.api.streams import Chunk, Download
 from app.api.types import is_null
 from app.client import part_files
 from app.client.leftovers import Leftover, leftover
 from app.client.manifests import write_manifest
 from app.client.pace import Pace
-from app.client.part_files import free_bytes, part_of, publish
+from app.client.part_files import Saver, free_bytes, part_of, publish
 from app.client.session import Session
 from app.client.stream_tasks import EXPORT, StreamTask, stream_task
 from app.client.threads import in_thread
@@ -179,8 +179,7 @@ async def _stream(work: _Export, part: Path, begun: Leftover | None) -> Task:
             pace = Pace(work.report, "writing", total, keep)
             with await asyncio.to_thread(part_files.opened, part, keep) as file:
                 async with _estimated(work.session, task, pace):
-                    await save(download.chunks, file, pace)
-                await asyncio.to_thread(os.fsync, file.fileno())
+                    await save(download, file, pace)
         await task.result()
         pace.finish()
         return await task.ended()
@@ -206,16 +205,37 @@ async def _estimate(session: Session, task: StreamTask, pace: Pace) -> None:
             pace.estimate((await session.get_record(Task, task.ref)).progress)
 
 
-async def save(chunks: AsyncIterator[Chunk], file: BinaryIO, pace: Pace) -> None:
-    """Write a stream to a file; while one piece is written the next one is on its way.
+async def save(download: Download, file: BinaryIO, pace: Pace) -> None:
+    """Write a stream to a file from where it stands; while one piece is written the next one is on its way. Synced.
 
     :raise OSError: it cannot be written. :raise Failure, ConnectionLost: the stream's.
     """
+    with closing(Saver(file, file.tell())) as saver:
+        await _save(download, saver, pace)
+        await asyncio.to_thread(saver.finish)
+
+
+async def _save(download: Download, saver: Saver, pace: Pace) -> None:
+    if download.pieces is not None:
+        loop, pieces = asyncio.get_running_loop(), download.pieces
+
+        def work(stop: threading.Event) -> None:
+            for piece in pieces:
+                if stop.is_set():
+                    break
+                loop.call_soon_threadsafe(pace.add, saver.write(piece))
+
+        await in_thread(work, let_go=download.close)
+    else:
+        await _save_awaited(download.chunks, saver, pace)
+
+
+async def _save_awaited(chunks: AsyncIterator[Chunk], saver: Saver, pace: Pace) -> None:
     pending = asyncio.ensure_future(_piece(chunks))
     try:
-        while pieces := await pending:
+        while found := await pending:
             pending = asyncio.ensure_future(_piece(chunks))
-            pace.add(await asyncio.to_thread(_write, file, pieces))
+            pace.add(await asyncio.to_thread(lambda pieces: sum(map(saver.write, pieces)), found))
     finally:
         pending.cancel()
         with suppress(asyncio.CancelledError, Exception):
@@ -229,14 +249,6 @@ async def _piece(chunks: AsyncIterator[Chunk]) -> list[Chunk]:
         found.append(chunk)
         size += len(chunk)
     return found
-
-
-def _write(file: BinaryIO, pieces: list[Chunk]) -> int:
-    view = memoryview(pieces[0] if len(pieces) == 1 else b"".join(pieces))
-    size = len(view)
-    while len(view):
-        view = view[file.write(view) :]
-    return size
 
 
 async def _verified(work: _Export, part: Path, record: Task, begun: Leftover | None) -> Findings | None:

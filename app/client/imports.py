@@ -7,16 +7,16 @@ import re
 import stat
 import threading
 from collections import deque
-from collections.abc import AsyncGenerator, Generator, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, Literal
 
 from app.api import VM, ConnectionLost, Failure, Network, Ref
-from app.api.streams import Chunk
-from app.client.disk_transfers import close
+from app.api.streams import Chunk, ThreadedChunks
 from app.client.manifests import Manifest, ManifestError, read_manifest
 from app.client.pace import Pace
+from app.client.part_files import opened_source
 from app.client.session import Session
 from app.client.stream_tasks import IMPORT, stream_task
 from app.client.transfer_types import ContainedDisk, ImportOptions, Report, XvaContents, no_report
@@ -115,15 +115,14 @@ async def import_xva(
         query = {**_query(options), **task.query}
         pace = Pace(report, "reading", size)
         body = _Body(path, manifest, changes, pace)
-        chunks = body.chunks()
         try:
             handler = "/import_metadata" if alone else "/import"
-            await session.upload(handler, query, chunks, None if changes else size)
+            await session.upload(handler, query, body.chunks(), None if changes else size)
         except (Failure, ConnectionLost) as error:
             # Whatever the transport makes of it: the stream ended because the manifest does not fit.
             raise body.misfit or error from error
         finally:
-            await close(chunks)
+            await body.close()
         result = await task.result()
     pace.finish()
     return tuple(Ref(found) for found in _REF.findall(result))
@@ -152,26 +151,26 @@ class _Body:
         self._changes = changes
         self._pace = pace
         self._loop = asyncio.get_running_loop()
+        self._stop = threading.Event()
+        self._given = self._pieces()
         self.misfit: ManifestError | None = None
 
-    async def chunks(self) -> AsyncGenerator[Chunk, None]:
-        """The chunks to send; while one is sent the next one is read."""
-        stop = threading.Event()
-        pieces = self._pieces(stop)
-        pending = asyncio.ensure_future(asyncio.to_thread(next, pieces, None))
-        try:
-            while (piece := await pending) is not None:
-                pending = asyncio.ensure_future(asyncio.to_thread(next, pieces, None))
-                yield piece
-        finally:
-            stop.set()
-            with suppress(Exception):
-                await pending
-            await asyncio.to_thread(pieces.close)
+    def chunks(self) -> ThreadedChunks:
+        """What to send."""
+        return ThreadedChunks(self._given)
 
-    def _pieces(self, stop: threading.Event) -> Generator[Chunk, None, None]:
-        with self._path.open("rb", buffering=0) as file:
-            watched = Watched(file, self._reach, stop, with_digest=self._manifest is not None)
+    async def close(self) -> None:
+        """Close the file; the thread that reads may be about to notice."""
+        self._stop.set()
+        for _ in range(200):
+            with suppress(ValueError):
+                self._given.close()
+                break
+            await asyncio.sleep(0.01)
+
+    def _pieces(self) -> Generator[Chunk, None, None]:
+        with opened_source(self._path, self._stop) as file:
+            watched = Watched(file, self._reach, self._stop, with_digest=self._manifest is not None)
             held: deque[Chunk] = deque()
             for piece in rewritten(watched, self._changes) if self._changes else _plain(watched):
                 held.append(piece)

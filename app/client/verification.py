@@ -6,15 +6,20 @@ import hashlib
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from io import RawIOBase
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 from app.api import Failure
+from app.api.streams import Chunk
 from app.xva import ova
 from app.xva.blocks import MemberName
+from app.xva.buffers import Buffers
+from app.xva.compression import Readable
 from app.xva.contents import sizes_of
 from app.xva.ova import Description
 from app.xva.reader import Reader
+from app.xva.source import PIECE
 from app.xva.writer import Summary
 
 SUMMARY: Final = "stillframe.blocks:"
@@ -43,24 +48,31 @@ class Watched:
     """A file that is read once, from its beginning, with its bytes counted and maybe hashed."""
 
     def __init__(
-        self, file: BinaryIO, reach: Callable[[int], None], stop: threading.Event, *, with_digest: bool
+        self, file: Readable, reach: Callable[[int], None], stop: threading.Event, *, with_digest: bool
     ) -> None:
         self._file = file
         self._reach = reach
         self._stop = stop
         self._digest: Any = hashlib.sha256() if with_digest else None
+        self._buffers = Buffers(PIECE)
         self.size = 0
 
-    def read(self, size: int, /) -> bytes:
+    def read(self, size: int, /) -> Chunk:
         """At most `size` bytes. :raise Stopped: see there."""
         if self._stop.is_set():
             raise Stopped
-        piece = self._file.read(size)
+        piece = self._read(size)
         self.size += len(piece)
         if self._digest is not None:
             self._digest.update(piece)
         self._reach(self.size)
         return piece
+
+    def _read(self, size: int) -> Chunk:
+        if isinstance(self._file, RawIOBase) and size == PIECE:
+            buffer = self._buffers.take()
+            return memoryview(buffer)[: self._file.readinto(buffer) or 0]
+        return self._file.read(size)
 
     def finish(self) -> str:
         """Read what is left; the digest, "" for none."""

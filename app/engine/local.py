@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
 from app.api import ConnectionLost
-from app.api.streams import Chunk, Download
+from app.api.streams import Chunk, Download, ThreadedChunks
 from app.config import Config
 from app.engine.engine import Engine
 from app.hypervisor.driver import Driver
@@ -152,10 +152,14 @@ class LocalTransport:
         run = self._thread.run
         given = await run(self._thread.engine.handlers.get(session, path, query))
         chunks = _across(given.chunks, run)
-        try:
-            yield replace(given, chunks=chunks)
-        finally:
+
+        async def close() -> None:
             await run(_call(given.close))
+
+        try:
+            yield replace(given, chunks=chunks, close=close)
+        finally:
+            await close()
 
     async def upload(
         self, session: str, path: str, query: Mapping[str, str], body: AsyncIterator[Chunk], length: int | None
@@ -165,8 +169,8 @@ class LocalTransport:
         async def run_here(work: Coroutine[Any, Any, T]) -> T:
             return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, here))
 
-        taken = self._thread.engine.handlers.put(session, path, query, _across(body, run_here), length)
-        await self._thread.run(taken)
+        given = body if isinstance(body, ThreadedChunks) else _across(body, run_here)
+        await self._thread.run(self._thread.engine.handlers.put(session, path, query, given, length))
 
     async def close(self) -> None:
         """The engine belongs to whoever opened it."""

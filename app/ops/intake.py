@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import queue
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Final
 
 from app.api import ConnectionLost
-from app.api.streams import Chunk
+from app.api.streams import Chunk, ThreadedChunks
 from app.ops.task import TaskHandle
 
 AHEAD: Final = 4
@@ -23,15 +23,22 @@ _LOOK_SECONDS: Final = 0.1
 class Intake:
     """A stream to read from in a thread. See `taken`."""
 
-    def __init__(self, handle: TaskHandle) -> None:
+    def __init__(self, handle: TaskHandle, direct: Iterator[Chunk] | None = None) -> None:
+        """`direct`: what the thread may take itself, from a client in this process."""
         self._handle = handle
         self._loop = asyncio.get_running_loop()
         self._room = asyncio.Semaphore(AHEAD)
         self._pieces: queue.SimpleQueue[Chunk | Exception | None] = queue.SimpleQueue()
         self._held = memoryview(b"")
+        self._direct = direct
         self._ended = False
         self.received = 0
         """Bytes that the thread has taken."""
+
+    @property
+    def is_direct(self) -> bool:
+        """Whether nothing has to be filled in."""
+        return self._direct is not None
 
     async def fill(self, body: AsyncIterator[Chunk]) -> None:
         """Hand the body over. A connection that is lost is its end: whether enough has come the reader finds out."""
@@ -46,18 +53,23 @@ class Intake:
         else:
             self._pieces.put(None)
 
-    def read(self, size: int, /) -> bytes:
+    def read(self, size: int, /) -> memoryview:
         """At most `size` bytes, in the thread; none only at the end.
 
         :raise Failure: TASK_CANCELLED; or what the body raised.
         """
         if not self._held and not self._ended:
             self._next()
-        piece, self._held = bytes(self._held[:size]), self._held[size:]
+        piece, self._held = self._held[:size], self._held[size:]
         self.received += len(piece)
         return piece
 
     def _next(self) -> None:
+        if self._direct is not None:
+            self._handle.check()
+            piece = next(self._direct, None)
+            self._held, self._ended = memoryview(piece or b""), piece is None
+            return
         while True:
             self._handle.check()
             with contextlib.suppress(queue.Empty):
@@ -75,7 +87,10 @@ class Intake:
 @asynccontextmanager
 async def taken(handle: TaskHandle, body: AsyncIterator[Chunk]) -> AsyncIterator[Intake]:
     """What a thread may read of the body, for as long as the context lasts; what is not wanted is left unread."""
-    intake = Intake(handle)
+    intake = Intake(handle, body.pieces if isinstance(body, ThreadedChunks) else None)
+    if intake.is_direct:
+        yield intake
+        return
     filling = asyncio.ensure_future(intake.fill(body))
     try:
         yield intake

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from typing import Any, Final
 
 from app.api import Failure
@@ -14,21 +14,22 @@ from app.api.streams import Chunk, Download
 from app.ops.stream_threads import in_own_thread
 from app.ops.task import TaskHandle
 
-AHEAD: Final = 3
+AHEAD: Final = 4
 """How many chunks may wait for the client."""
 _LOOK_SECONDS: Final = 0.1
 
 
 class Outlet:
-    """Between the work that makes a stream, and the client that takes it. On the engine's loop, but for the thread."""
+    """Between the work that makes a stream, and the client that takes it: on the engine's loop, or in a thread."""
 
     def __init__(self, handle: TaskHandle) -> None:
         self._handle = handle
         self._loop = asyncio.get_running_loop()
         self._head: asyncio.Future[Download] = self._loop.create_future()
         self._waiting: deque[Chunk] = deque()
-        self._room = threading.Semaphore(AHEAD)
+        self._turn = threading.Condition()
         self._changed = asyncio.Event()
+        self._awaited = False
         self._ended = False
         self._abandoned = False
         self._failure: Failure | None = None
@@ -38,8 +39,9 @@ class Outlet:
 
     def begin(self, content_type: str, file_name: str, length: int | None = None) -> None:
         """All that could be refused has been looked at: bytes may follow."""
-        chunks = self._chunks()
-        self._head.set_result(Download(content_type, file_name, length, chunks, self._handle.ref, self._close))
+        task = self._handle.ref
+        download = Download(content_type, file_name, length, self._chunks(), task, self._close, self._pieces())
+        self._head.set_result(download)
 
     async def pour(self, chunks: Iterable[Chunk]) -> None:
         """Run an iterator in a thread and hand over what it yields; it waits while the client is slow.
@@ -50,19 +52,17 @@ class Outlet:
 
     def _pour(self, chunks: Iterable[Chunk]) -> None:
         for chunk in chunks:
-            while not self._room.acquire(timeout=_LOOK_SECONDS):
-                self._check()
-            self._check()
-            self._loop.call_soon_threadsafe(self._add, chunk)
-
-    def _check(self) -> None:
-        if self._abandoned:
-            raise task_cancelled(self._handle.ref)
-        self._handle.check()
-
-    def _add(self, chunk: Chunk) -> None:
-        self._waiting.append(chunk)
-        self._changed.set()
+            with self._turn:
+                while len(self._waiting) >= AHEAD and not self._abandoned:
+                    self._turn.wait(_LOOK_SECONDS)
+                    self._handle.check()
+                if self._abandoned:
+                    raise task_cancelled(self._handle.ref)
+                self._waiting.append(chunk)
+                self._turn.notify_all()
+            self._handle.check()
+            if self._awaited:
+                self._loop.call_soon_threadsafe(self._changed.set)
 
     # For the handler
 
@@ -77,12 +77,10 @@ class Outlet:
             self._failure = internal_error(f"{type(error).__name__}: {error}")
             raise
         finally:
-            # Behind the chunks that the thread has announced already.
-            self._loop.call_soon(self._end)
-
-    def _end(self) -> None:
-        self._ended = True
-        self._changed.set()
+            with self._turn:
+                self._ended = True
+                self._turn.notify_all()
+            self._changed.set()
 
     async def served(self, work: asyncio.Task[None]) -> Download:
         """The stream's head, as soon as the work has begun it. :raise Failure: the work was refused."""
@@ -100,20 +98,42 @@ class Outlet:
     # For the client
 
     async def _chunks(self) -> AsyncIterator[Chunk]:
+        self._awaited = True
         while True:
-            while self._waiting:
-                chunk = self._waiting.popleft()
-                self._room.release()
-                yield chunk
-            if self._ended:
-                break
             self._changed.clear()
-            await self._changed.wait()
+            with self._turn:
+                chunk = self._take()
+                ended = self._ended
+            if chunk is not None:
+                yield chunk
+            elif ended:
+                break
+            else:
+                await self._changed.wait()
         if self._failure is not None:
             raise self._failure
 
+    def _pieces(self) -> Iterator[Chunk]:
+        while True:
+            with self._turn:
+                while (chunk := self._take()) is None and not (self._ended or self._abandoned):
+                    self._turn.wait()
+            if chunk is None:
+                break
+            yield chunk
+        if self._failure is not None:
+            raise self._failure
+
+    def _take(self) -> Chunk | None:
+        if not self._waiting:
+            return None
+        self._turn.notify_all()
+        return self._waiting.popleft()
+
     async def _close(self) -> None:
-        self._abandoned = True
+        with self._turn:
+            self._abandoned = True
+            self._turn.notify_all()
         if not self._ended:
             self._handle.ask_cancel()
         if self._work is not None:

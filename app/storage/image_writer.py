@@ -6,14 +6,14 @@ header follow. So the file is an image only when it is whole. The format: QEMU's
 
 from __future__ import annotations
 
-import os
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from app import crash_points
+from app.background_sync import BackgroundSync
 from app.storage import files, qcow2
 from app.storage.errors import StorageError
 
@@ -44,6 +44,7 @@ class ImageWriter:
         self._table = bytearray(_CLUSTER)
         self._partial: bytearray | None = None
         self._partial_at = 0
+        self._sync = BackgroundSync(file.fileno())
         file.seek(_CLUSTER)
 
     def write(self, offset: int, data: Data) -> None:
@@ -64,7 +65,7 @@ class ImageWriter:
             view, offset = view[taken:], offset + taken
 
     def finish(self) -> None:
-        """Complete the image. Not synced. :raise OSError: as the file system says."""
+        """Complete the image; durable on return. :raise OSError: as the file system says."""
         self._flush_partial()
         self._flush_table()
         l1 = struct.pack(f">{len(self._l1)}Q", *self._l1)
@@ -77,6 +78,12 @@ class ImageWriter:
         entries = len(self._l1)
         self._file.write(qcow2.header_bytes(self._size, l1_at, entries, counts_at, refcount_clusters=count_clusters))
         self._file.flush()
+        crash_points.reach("storage.part_filled")
+        self._sync.finish()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._sync.abandon()
 
     def _fill_partial(self, offset: int, start: int, view: memoryview) -> int:
         if self._partial is None:
@@ -110,6 +117,7 @@ class ImageWriter:
             taken = min(len(view), (1 << _REACH_BITS) - within)
             first = self._clusters
             self._file.write(view[:taken])
+            self._sync.wrote(taken)
             self._clusters += taken >> _BITS
             for number in range(taken >> _BITS):
                 host = (first + number) << _BITS | _COPIED
@@ -168,11 +176,9 @@ def new_image(path: Path, virtual_size: int) -> Iterator[ImageWriter]:
         files.remove_quietly(part)
         with files.create_private(part) as file:
             crash_points.reach("storage.part_created")
-            writer = ImageWriter(file, virtual_size)
-            yield writer
-            writer.finish()
-            crash_points.reach("storage.part_filled")
-            os.fsync(file.fileno())
+            with closing(ImageWriter(file, virtual_size)) as writer:
+                yield writer
+                writer.finish()
         crash_points.reach("storage.part_synced")
         files.publish(part, path)
     except OSError as error:

@@ -35,6 +35,11 @@ class Source:
         self.position += len(taken)
         return taken
 
+    def take_some(self, size: int) -> memoryview:
+        """At most `size` of the next bytes, as many as are at hand; none only at the end."""
+        self.fill(1)
+        return self.take_up_to(min(size, len(self._held)))
+
     def peek(self, size: int) -> bytes:
         """The next `size` bytes without taking them; fewer only at the end."""
         self.fill(size)
@@ -61,9 +66,8 @@ class _Rest:
     def __init__(self, source: Source) -> None:
         self._source = source
 
-    def read(self, size: int, /) -> bytes:
-        self._source.fill(1)
-        return bytes(self._source.take_up_to(min(size, max(1, len(self._source._held)))))
+    def read(self, size: int, /) -> memoryview:
+        return self._source.take_some(size)
 
 
 def opened(readable: Readable) -> tuple[Source, Compression]:

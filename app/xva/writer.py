@@ -11,13 +11,14 @@ import xxhash
 
 from app.xva import blocks, tar
 from app.xva.blocks import MemberName
+from app.xva.buffers import Buffers
 from app.xva.reader import OVA
 
 BLOCKS_AT_ONCE: Final = 4
 """How many blocks go into one chunk: enough that handing it on costs little."""
 _HASH_SIZE: Final = 16
 _HASH_ROOM: Final = 2 * tar.BLOCK
-_OVERHEAD: Final = tar.BLOCK + _HASH_ROOM
+_FULL: Final = [blocks.SIZE] * BLOCKS_AT_ONCE
 
 
 class DiskContent(Protocol):
@@ -70,8 +71,9 @@ def archive(
     """
     if after is None:
         yield _member(OVA, ova, int(time.time()) if mtime is None else mtime)
+    buffers = Buffers(sum(_room(held) for held in _FULL))
     for disk, numbers in _remaining(disks, after):
-        yield from _disk(disk, numbers)
+        yield from _disk(disk, numbers, buffers)
     yield bytearray(tar.END)
 
 
@@ -83,8 +85,13 @@ def written_size(ova: bytes, disks: Sequence[DiskMember], after: MemberName | No
     for disk, numbers in _remaining(disks, after):
         for number in numbers:
             held = blocks.length(number, disk.size)
-            size += _OVERHEAD + held + tar.padding(held)
+            size += _room(held)
     return size
+
+
+def _room(held: int) -> int:
+    """Bytes that a block takes in the archive, with its hash."""
+    return tar.BLOCK + held + tar.padding(held) + _HASH_ROOM
 
 
 def _remaining(disks: Sequence[DiskMember], after: MemberName | None) -> Iterator[tuple[DiskMember, Iterator[int]]]:
@@ -101,21 +108,22 @@ def _member(name: str, content: bytes, mtime: int) -> bytearray:
     return bytearray(tar.pack(name, len(content), mtime) + content + bytes(tar.padding(len(content))))
 
 
-def _disk(disk: DiskMember, numbers: Iterator[int]) -> Iterator[bytearray]:
+def _disk(disk: DiskMember, numbers: Iterator[int], buffers: Buffers) -> Iterator[bytearray]:
     batch: list[int] = []
     for number in numbers:
         batch.append(number)
         if len(batch) == BLOCKS_AT_ONCE:
-            yield _blocks(disk, batch)
+            yield _blocks(disk, batch, buffers)
             batch = []
     if batch:
-        yield _blocks(disk, batch)
+        yield _blocks(disk, batch, buffers)
 
 
-def _blocks(disk: DiskMember, numbers: Sequence[int]) -> bytearray:
+def _blocks(disk: DiskMember, numbers: Sequence[int], buffers: Buffers) -> bytearray:
     """The members of some blocks, read straight into the place where they go."""
     lengths = [blocks.length(number, disk.size) for number in numbers]
-    chunk = bytearray(sum(_OVERHEAD + held + tar.padding(held) for held in lengths))
+    # All blocks have the same places in it, so what is between them stays zero.
+    chunk = buffers.take() if lengths == _FULL else bytearray(sum(_room(held) for held in lengths))
     view = memoryview(chunk)
     position = 0
     for number, held in zip(numbers, lengths, strict=True):

@@ -13,6 +13,7 @@ from pathlib import Path
 from tests.bench import (
     checkpoint_pause,
     desktop,
+    exchange,
     guest_stall,
     many_guests,
     merging,
@@ -44,6 +45,7 @@ def known() -> list[Benchmark]:
         schedules.benchmark(),
         many_guests.benchmark(),
         *merging.benchmarks(),
+        *exchange.benchmarks(),
     ]
 
 

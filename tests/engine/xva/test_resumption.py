@@ -31,7 +31,7 @@ def through(bench: Bench, change: Change, monkeypatch: pytest.MonkeyPatch) -> No
     @asynccontextmanager
     async def changed(session: object, path: str, query: Mapping[str, str]) -> AsyncIterator[Download]:
         async with download(bench.session, path, query) as given:
-            yield replace(given, chunks=_changed(given.chunks, change))
+            yield replace(given, chunks=_changed(given.chunks, change), pieces=None)
 
     monkeypatch.setattr(bench.session, "download", lambda path, query: changed(None, path, query))
 

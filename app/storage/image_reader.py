@@ -50,17 +50,23 @@ class _Layer:
 
     def __init__(self, path: Path) -> None:
         self.file = files.open_regular(path)
+        try:
+            self._open(path)
+        except BaseException:
+            self.file.close()
+            raise
+        self._known = -1
+        self._table: Sequence[int] | None = None
+
+    def _open(self, path: Path) -> None:
         header = read_open_header(self.file)
         if header.encrypted or header.data_file or header.data_file_name is not None:
-            self.file.close()
             raise StorageError.unsupported(f"{path} uses features of qcow2 that are not supported here.")
         self.size = header.virtual_size
         self.cluster_bits = header.cluster_bits
         self._width = 2 if header.extended_l2 else 1
         self._l1 = _numbers(files.read_at(self.file, header.l1_offset, header.l1_entries * 8))
         self._reach_bits = 2 * header.cluster_bits - (4 if header.extended_l2 else 3)
-        self._known = -1
-        self._table: Sequence[int] | None = None
 
     def absent_until(self, position: int) -> int:
         """Up to where the file surely has nothing, from `position` on; `position` itself if it may have something."""

@@ -54,7 +54,8 @@ Two extensions of ours, on every command:
 - `--json` prints records as objects, sets as lists and maps as objects, and new uuids as a list.
 - `--dry-run` says which messages a command would send, and sends none that changes anything. (With `vm-import` too.)
 
-Completion: `resources/completion/xe.bash` for bash, `resources/completion/_xe` for zsh.
+Completion: `resources/completion/xe.bash` for bash; `resources/completion/_xe` for zsh, written without a zsh to try it
+in.
 
 What differs from XenServer's xe: a list of snapshots has the columns that XenServer's documentation shows,
 `snapshot_of` and `snapshot_time`; of the many commands for parts that we do not have, none is there; an uninstall is

@@ -20,11 +20,15 @@ class Bar:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._ending = "" if stream.isatty() else "\n"
+        self._longest = 0
 
     def show(self, share: float, words: str = "") -> None:
         """:param share: 0 to 1."""
         hashes = "#" * int(share * BAR)
-        self._stream.write(f"\r {int(share * 100):3}% | {hashes}{f' {words}' if words else ''}{self._ending}")
+        text = f" {int(share * 100):3}% | {hashes}{f' {words}' if words else ''}"
+        self._stream.write(f"\r{text.ljust(self._longest)}{self._ending}")
+        if not self._ending:
+            self._longest = max(self._longest, len(text))
         self._stream.flush()
 
     def end(self) -> None:
@@ -43,6 +47,7 @@ def follow(channel: Channel, stream: TextIO, method: str, params: Sequence[Any])
         while True:
             try:
                 record = _wait(channel, task, bar)
+                bar.show(float(record["progress"]))
                 break
             except KeyboardInterrupt:
                 channel.call("task.cancel", task)

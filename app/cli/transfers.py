@@ -25,7 +25,7 @@ from app.client.unix_transport import UnixTransport
 T = TypeVar("T")
 
 _APPLIANCES: Final = (".ova", ".ovf")
-_CHUNK: Final = 1 << 20
+_MIB: Final = 1 << 20
 
 
 class Transfers:
@@ -119,14 +119,23 @@ def _show(bar: Bar | None, progress: Progress) -> None:
     if bar is None:
         return
     share = min(progress.done / progress.total, 1.0) if progress.total else 0.0
-    words = f"{progress.stage} {progress.rate / (1 << 20):.0f} MiB/s"
-    bar.show(share, words if progress.seconds_left is None else f"{words}, {progress.seconds_left:.0f} s left")
+    bar.show(share, _words(progress))
+
+
+def _words(progress: Progress) -> str:
+    """What is done, how much of it, how fast, and how long it will go on; what nobody knows is left out."""
+    found = [f"{progress.stage} {progress.done / _MIB:.0f} MiB"]
+    if progress.rate:
+        found.append(f"{progress.rate / _MIB:.0f} MiB/s")
+    if progress.seconds_left is not None:
+        found.append(f"{progress.seconds_left:.0f} s left")
+    return ", ".join(found)
 
 
 async def _chunks(path: Path, length: int, report: Callable[[Progress], None]) -> AsyncIterator[Chunk]:
     with path.open("rb") as file:
         done = 0
-        while chunk := await asyncio.to_thread(file.read, _CHUNK):
+        while chunk := await asyncio.to_thread(file.read, _MIB):
             yield chunk
             done += len(chunk)
             report(Progress("writing", done, length, 0.0, None))

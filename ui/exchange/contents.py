@@ -157,11 +157,18 @@ async def _disk(session: Session, path: Path) -> Contents:
 
 
 _PACKED: Final[Mapping[Compression, str]] = {"none": "", "gzip": ", gzip", "zstd": ", Zstandard"}
+_SHORT: Final = 14
 _MANIFESTS: Final[Mapping[str, str]] = {
-    "signed": "Signed; it fits",
     "matches": "It fits",
     "wrong": "It does not fit this file",
 }
+
+
+def _manifest(found: Contents) -> str:
+    """What the manifest beside the file says; with a signature, the beginning of the key's fingerprint."""
+    if found.manifest == "signed":
+        return f"Signed by the key {found.signer[:_SHORT].rstrip()}…, and it fits"
+    return _MANIFESTS.get(found.manifest, "")
 
 
 def facts_of(found: Contents) -> list[Fact]:
@@ -177,5 +184,5 @@ def facts_of(found: Contents) -> list[Fact]:
         ("Networks", ", ".join(found.networks)),
         ("Written by", found.written_by),
         ("File", f"{size(found.file_size)}{_PACKED[found.compressed]}"),
-        ("Manifest", _MANIFESTS.get(found.manifest, ""), found.signer),
+        ("Manifest", _manifest(found), f"The key {found.signer}" if found.signer else ""),
     ]

@@ -13,6 +13,7 @@ from PySide6.QtGui import QDropEvent
 from PySide6.QtWidgets import QApplication
 
 from app.api import VBD, VDI, VM, Ref, VMPowerState
+from app.client.exchange import MANIFEST_SUFFIX
 from app.hypervisor.driver import Driver
 from app.hypervisor.simulated import SimulatedDriver
 from tests.engine.sample_guest.machine import QEMU
@@ -46,12 +47,13 @@ class Desk:
         await until(lambda: self.workspace.commands.state(command, ((cls, ref),)).enabled)
         self.workspace.commands.run(command, ((cls, ref),))
 
-    async def export(self, command: str, ref: str, packed: str = "zstd") -> Path:
+    async def export(self, command: str, ref: str, packed: str = "zstd", *, manifest: bool = False) -> Path:
         """Through the export wizard, and wait for the file."""
         await self.begun(command, ref)
         wizard = await opened(ExportWizard)
         await until(wizard.contents.is_complete)
         wizard.packing.cards[packed].setChecked(True)  # type: ignore[index]
+        wizard.packing.manifest.setChecked(manifest)
         path = wizard.file.target.path()
         self.finish(wizard)
         entry = await self.ended()
@@ -135,7 +137,7 @@ async def test_a_snapshot_of_a_running_guest_leaves_and_comes_back(qapp: QApplic
 async def test_files_come_back_and_damaged_ones_do_not(qapp: QApplication, data_dir: Path) -> None:
     async with open_desk(qapp, data_dir, SimulatedDriver()) as desk:
         vm = await desk.bench.sample_vm("web", disks=2)
-        path = await desk.export("vm.export", vm, "none")
+        path = await desk.export("vm.export", vm, "none", manifest=True)
         await comes_back_and_starts(desk, vm, path)
         await is_refused_when_damaged(desk, path)
         await one_disk_goes_and_comes(desk, vm)
@@ -145,6 +147,7 @@ async def test_files_come_back_and_damaged_ones_do_not(qapp: QApplication, data_
 async def comes_back_and_starts(desk: Desk, vm: str, path: Path) -> None:
     wizard = await desk.drop(path)
     assert wizard.identity.words() == "web (2)"
+    assert wizard.file.inside.facts.value("Manifest").startswith("Signed by the key ")
     assert "has this identity here already" in wizard.identity.same.accessibleDescription()
     wizard.finish_page.start.setChecked(True)
     desk.finish(wizard)
@@ -159,6 +162,7 @@ async def comes_back_and_starts(desk: Desk, vm: str, path: Path) -> None:
 async def is_refused_when_damaged(desk: Desk, path: Path) -> None:
     before = set(desk.bench.store.all(VM)), set(desk.bench.store.all(VDI))
     content = bytearray(path.read_bytes())
+    path.with_name(f"{path.name}{MANIFEST_SUFFIX}").unlink()
     place = 100_000
     content[place : place + 1000] = bytes(255 - byte for byte in content[place : place + 1000])
     path.write_bytes(content)

@@ -123,7 +123,9 @@ def steps_of(wish: ImportWish, storage: str, networks: str) -> list[Consequence]
     found = wish.contents
     said: list[Consequence] = [("import", f"{found.path} is read, and every block checked; the file stays as it is.")]
     if found.kind == "disk":
-        return [*said, ("disk", f"It becomes the disk “{wish.name}” of {size(found.virtual_size)} in “{storage}”.")]
+        becomes = f"It becomes the disk “{wish.name}” of {size(found.virtual_size)} in “{storage}”."
+        alone = "No VM has it then. To make a VM of it at once, choose New VM and there Disk image."
+        return [*said, ("disk", becomes), ("alert-info", alone)]
     said.append((found.icon, f"“{wish.name}” is made, a {found.what} {_identity(wish)}."))
     if found.metadata_only:
         said.append(("alert-attention", "Its disks are not in the file, and must be here already."))

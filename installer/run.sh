@@ -17,7 +17,7 @@ Commands that need no screen:
   --version     print the version
   tour DIR      take the tour of the main job and save a picture of each step to DIR
 
-./installer/run.sh COMMAND --help explains a command.
+./installer/run.sh COMMAND --help explains a command. xe, the command line for a running Stillframe, is .venv/bin/xe.
 TEXT
 }
 

@@ -16,6 +16,7 @@ from app.cli.control_columns import VMSS_FREQUENCIES, VMSS_TYPES
 from app.cli.errors import CommandError, ServerFailure, Unreachable
 from app.cli.inventory import Inventory
 from app.cli.kinds import KINDS, VM, Kind
+from app.cli.words import WITH_VALUE
 
 FLAGS: Final = ("--minimal", "--multiple", "--force", "--progress", "--json", "--dry-run")
 SPECIAL: Final = re.compile(r"([^\w@%+=:,./-])")
@@ -51,13 +52,13 @@ class Completer:
 
     def words(self, line: str) -> list[str]:
         """The words that the last one of the line may become, quoted for a shell; complete ones end with a space."""
-        given = _split(line)
+        given = split(line)
         current = given.pop() if given else ""
         found = self._found(given[1:], current)
-        return [_quoted(word) for word in dict.fromkeys(found) if word.startswith(current)]
+        return [_quoted(word) for word in dict.fromkeys(found) if word.removesuffix(" ").startswith(current)]
 
     def _found(self, given: list[str], current: str) -> Iterable[str]:
-        named = [word for word in given if "=" not in word and not word.startswith("-")]
+        named = _named(given)
         if not named or named[0] == "help":
             return [f"{name} " for name in (*sorted(self._commands), *(() if named else ("help",)))]
         command = self._commands.get(named[0])
@@ -98,14 +99,25 @@ class Completer:
         return column.choices or (_TRUTHS if column.holds == "bool" else ())
 
 
-def _split(line: str) -> list[str]:
+def _named(given: Iterable[str]) -> list[str]:
+    """The words that are no parameters, switches, or values of switches: the command, and what help is of."""
+    found, is_value = [], False
+    for word in given:
+        if not is_value and "=" not in word and not word.startswith("-"):
+            found.append(word)
+        is_value = not is_value and word in WITH_VALUE
+    return found
+
+
+def split(line: str) -> list[str]:
     """The words of a line, of which the last one may be half typed or empty."""
     for ending in ("", '"', "'"):
         try:
             words = shlex.split(line + ending)
         except ValueError:
             continue
-        return [*words, ""] if not ending and (not line or line[-1].isspace()) else words
+        is_new = not line or (line[-1].isspace() and not line.endswith("\\ "))
+        return [*words, ""] if not ending and is_new else words
     return []
 
 
@@ -146,7 +158,7 @@ def _files(value: str) -> list[str]:
 
 def for_bash(line: str, words: Iterable[str]) -> list[str]:
     """What bash wants in place of words: it takes a word apart at = and :, and completes the last part alone."""
-    given = _split(line)
+    given = split(line)
     current = _quoted(given[-1]) if given else ""
     start = max(current.rfind("="), current.rfind(":")) + 1
     return [word[start:] for word in words]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -12,7 +14,7 @@ from app import __version__
 from app.cli import failures, layout, usage
 from app.cli.channel import Channel, to_engine
 from app.cli.command import Command
-from app.cli.completion import Completer, for_bash
+from app.cli.completion import Completer, for_bash, split
 from app.cli.errors import CommandError, LostInput, MissingParameter, ServerFailure, SomeFailed, Unreachable, UsageError
 from app.cli.inventory import Inventory
 from app.cli.invocation import Invocation
@@ -55,7 +57,8 @@ def run(
     """The same, with all that surrounds it given. :param data_dir: whose engine to ask, unless the words say."""
     error = streams[2]
     if len(arguments) == 3 and arguments[0] == COMPLETE:
-        return _complete(arguments[1], arguments[2], parse([], environment, home), streams)
+        # Nobody is to be asked for a password there.
+        return _complete(arguments[1], arguments[2], parse([], environment, home), (io.StringIO(), *streams[1:]))
     try:
         words = parse(arguments, environment, home)
         if data_dir is not None:
@@ -74,6 +77,8 @@ def run(
 
 def _complete(shell: str, line: str, words: Words, streams: Streams) -> int:
     """What may come next, a word on each line."""
+    with contextlib.suppress(CommandError):
+        words.server.update(parse(split(line)[1:-1], {}, Path()).server)
     connected: list[Channel] = []
 
     def inventory() -> Inventory:

@@ -16,7 +16,7 @@ from app.cli.errors import CommandError, MissingParameter, UsageError
 EXTRA_VARIABLE: Final = "XE_EXTRA_ARGS"
 FILE_NAME: Final = ".xe"
 
-_WITH_VALUE: Final = {
+WITH_VALUE: Final = {
     "-s": "server",
     "-h": "server",
     "-p": "port",
@@ -117,12 +117,12 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str], home: Path) 
 def _take(words: Words, waiting: list[str]) -> None:
     # Documentation breaks lines with a backslash. Joined again, such lines leave a space in the word after it.
     word = waiting.pop(0).lstrip()
-    if word in _WITH_VALUE:
+    if word in WITH_VALUE:
         if not waiting:
             raise UsageError(f"{word} needs a value")
         value = waiting.pop(0)
-        if _WITH_VALUE[word]:
-            words.server[_WITH_VALUE[word]] = value
+        if WITH_VALUE[word]:
+            words.server[WITH_VALUE[word]] = value
     elif word in _CLIENT_FLAGS:
         name = _CLIENT_FLAGS[word]
         if name in _SERVER_KEYS:

@@ -7,10 +7,12 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 
 from app.cli.errors import Unreachable
+from app.cli.words import Words
 from tests.contracts.tree import ROOT
 from tests.unit.cli.recorded import RecordedServer, records, ref_of, server, xe
 
@@ -72,6 +74,19 @@ def test_without_a_server_there_is_nothing_to_offer(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr("app.cli.main._connected", refuse)
     assert offered("xe vm-start vm=") == [""]
+
+
+def test_the_server_is_that_of_the_line_and_nobody_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    reached: list[dict[str, str]] = []
+
+    def connected(words: Words, streams: tuple[TextIO, TextIO, TextIO]) -> RecordedServer:
+        reached.append(words.server)
+        assert not streams[0].isatty() and streams[0].read() == ""
+        return RecordedServer()
+
+    monkeypatch.setattr("app.cli.main._connected", connected)
+    assert offered("xe -s host -u root --data-dir /d vm-start vm=web1\\ ") == ["vm=web1\\ copy "]
+    assert reached == [{"server": "host", "username": "root", "data-dir": "/d"}]
 
 
 def test_half_a_quotation(server: RecordedServer) -> None:

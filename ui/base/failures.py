@@ -128,6 +128,11 @@ _TABLE: Final[Mapping[str, _Words]] = {
     "INTERRUPTED": _Words("The engine was stopped before its turn ended."),
     "SESSION_INVALID": _Words("The session has ended.", "Connect again."),
     "SESSION_AUTHENTICATION_FAILED": _Words("The user name or password is wrong."),
+    "SSL_VERIFY_ERROR": _Words(
+        "The server {0} cannot be trusted: {1}.",
+        "Ask whoever runs it whether its certificate was replaced, and compare the fingerprints in the details.",
+    ),
+    "HOST_IS_SLAVE": _Words("That host does not answer for its pool; {0} does.", "Connect to that one."),
     "CHANGE_PASSWORD_REJECTED": _Words("The new password was refused. {0}"),
     "EVENTS_LOST": _Words("Some of what happened was not heard of.", "Everything is read again by itself."),
     "SESSION_NOT_REGISTERED": _Words("The session does not listen to what happens."),
@@ -174,7 +179,7 @@ def explain(error: Exception, cache: ObjectCache) -> Explanation:
         return _of_system(error)
     if isinstance(error, ManifestError):
         advice = "Import the file from its source again, or remove the manifest if you trust the file without it."
-        return Explanation(str(error), advice, repr(error))
+        return Explanation(error.params[0], advice, repr(error))
     if not isinstance(error, Failure):
         return Explanation(
             f"Something went wrong inside Stillframe: {error}", "The log file has the details.", repr(error)

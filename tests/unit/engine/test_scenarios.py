@@ -21,7 +21,7 @@ ON_PURPOSE: dict[str, str] = {
     "revert_* 2 messages": "the same of the switching off before a revert",
     "checkpoint_paused_pv 2 messages": "the same",
     "snapshot_* 2 blobs": "a snapshot of a running guest keeps a picture of its screen",
-    "snapshot_suspended * $vm disks": "a suspended VM's disks are free, so they are not attached",
+    "snapshot_suspended * $vm disks": "theirs still lag; by their own table the disks of a suspended VM are free",
     "checkpoint_paused_pv [01] $vm disks": "an empty drive of a paused VM is as attached as its disks",
     "snapshot_suspended 2 last_booted_record": "what theirs notes for its own restart",
     "snapshot_paused 4 error": "memory is saved by QEMU: no agent is needed",

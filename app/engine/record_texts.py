@@ -22,6 +22,11 @@ class RecordTexts(Generic[T]):
         self._known: dict[int, tuple[msgspec.Struct, T]] = {}
         self._size = 0
 
+    def once(self, record: msgspec.Struct) -> T:
+        """The text of a record among so many that they would drive the others out."""
+        known = self._known.get(id(record))
+        return self._write(record) if known is None else known[1]
+
     def __call__(self, record: msgspec.Struct) -> T:
         """The text of a record."""
         known = self._known.get(id(record))

@@ -6,18 +6,23 @@ Written for large answers: what a record has by default, which is most of it, is
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from enum import Enum
 from functools import cache, lru_cache
-from typing import Any, Final
+from itertools import islice
+from typing import Any, Final, TypeVar
 
 import msgspec
 
-from app.api import Event, EventBatch
+from app.api import Event, EventBatch, Record
 from app.api.wire import DATE_FORM
 from app.engine.record_texts import RecordTexts
 
+T = TypeVar("T")
+
+AT_ONCE: Final = 256
+"""Records in a piece."""
 _CONTROL: Final = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """The carriage return, of which a parser would make a line feed, and characters that XML 1.0 cannot hold, not even
 escaped (section 2.2)."""
@@ -26,6 +31,33 @@ escaped (section 2.2)."""
 def xml_value(value: Any) -> str:
     """`<value>…</value>` of a result; nothing inside for None."""
     return f"<value>{_inner(value)}</value>"
+
+
+def xml_pieces(value: Any) -> Iterator[str]:
+    """The same in pieces: a pool's records are hundreds of megabytes, which should not be copied more than once."""
+    if isinstance(value, Mapping) and len(value) > AT_ONCE:
+        yield "<value><struct>"
+        for batch in _batches(value.items()):
+            yield "".join([_record_entry(name, item) for name, item in batch])
+        yield "</struct></value>"
+    elif isinstance(value, EventBatch) and len(value.events) > AT_ONCE:
+        yield f"<value><struct>{_member('events')}<array><data>"
+        for events in _batches(value.events):
+            yield "".join([f"<value>{_event(event, remember=False)}</value>" for event in events])
+        yield f"</data></array></value></member>{_rest_of_batch(value)}</struct></value>"
+    else:
+        yield xml_value(value)
+
+
+def _batches(items: Iterable[T]) -> Iterator[list[T]]:
+    left = iter(items)
+    while batch := list(islice(left, AT_ONCE)):
+        yield batch
+
+
+def _record_entry(name: Any, item: Any) -> str:
+    text = _texts.once(item) if isinstance(item, Record) else _inner(item)
+    return f"<member><name>{_inner(name)}</name><value>{text}</value></member>"
 
 
 def _inner(value: Any) -> str:
@@ -84,16 +116,19 @@ def _list(value: Any) -> str:
 
 
 def _batch(batch: EventBatch) -> str:
+    return f"<struct>{_member('events')}{_list(batch.events)}</value></member>{_rest_of_batch(batch)}</struct>"
+
+
+def _rest_of_batch(batch: EventBatch) -> str:
     # The one place where XenServer writes numbers as numbers.
     counts = [f"{_member(name)}<i4>{count}</i4></value></member>" for name, count in batch.valid_ref_counts.items()]
     return (
-        f"<struct>{_member('events')}{_list(batch.events)}</value></member>"
         f"{_member('valid_ref_counts')}<struct>{''.join(counts)}</struct></value></member>"
-        f"{_member('token')}{_text(batch.token)}</value></member></struct>"
+        f"{_member('token')}{_text(batch.token)}</value></member>"
     )
 
 
-def _event(event: Event) -> str:
+def _event(event: Event, *, remember: bool = True) -> str:
     fields = {
         "id": event.id,
         "timestamp": event.timestamp,
@@ -101,7 +136,11 @@ def _event(event: Event) -> str:
         "operation": event.operation,
         "ref": event.ref,
     }
-    return _map(fields if event.snapshot is None else {**fields, "snapshot": event.snapshot})
+    known = _map(fields)
+    if event.snapshot is None:
+        return known
+    text = _texts(event.snapshot) if remember else _texts.once(event.snapshot)
+    return f"{known.removesuffix('</struct>')}{_member('snapshot')}{text}</value></member></struct>"
 
 
 @lru_cache(4096)

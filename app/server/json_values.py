@@ -13,11 +13,20 @@ from app.api import Event, EventBatch
 from app.api.types import Record, fields_of
 from app.api.wire import DATE_FORM, VOID
 from app.engine.record_texts import RecordTexts
+from app.engine.xml_values import AT_ONCE
 
 
 def encoded(value: Any) -> bytes:
     """A value of declared type as JSON; "" for None."""
+    if isinstance(value, Mapping) and len(value) > AT_ONCE:
+        return b"{%b}" % b",".join([_entry(name, item) for name, item in value.items()])
     return _ENCODER.encode(_plain(value))
+
+
+def _entry(name: Any, item: Any) -> bytes:
+    """One of many records: it is not worth remembering."""
+    text = _texts.once(item) if isinstance(item, Record) else _ENCODER.encode(_plain(item))
+    return b"%b:%b" % (_ENCODER.encode(str(name)), text)
 
 
 def _plain(value: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from app.api import Failure
-from app.engine.xml_values import xml_value
+from app.engine.xml_values import xml_pieces, xml_value
 from app.server.desk import Desk
 from app.server.large import beside_the_loop, parsed
 from app.server.locations import located
@@ -39,4 +39,5 @@ async def answer(desk: Desk, body: bytes, address: str, url: str = "") -> bytes:
 
 def _success(result: Any) -> bytes:
     before, after = _SUCCESS
-    return f"{_BEGIN}{before}{xml_value(result)}{after}{_END}".encode()
+    pieces = [piece.encode() for piece in xml_pieces(result)]
+    return b"".join([f"{_BEGIN}{before}".encode(), *pieces, f"{after}{_END}".encode()])

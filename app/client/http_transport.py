@@ -24,6 +24,8 @@ T = TypeVar("T")
 LOGIN: Final = "session.login_with_password"
 VERSION: Final = "1.0"
 MOST_MOVES: Final = 3
+LARGE: Final = 1 << 20
+"""Bytes of an answer that is understood beside the loop."""
 SILENCE_SECONDS: Final = 60.0
 """Longer than it was told to wait, and event.from counts as lost."""
 _REFUSED_BEFORE_DOING: Final = ("SESSION_INVALID", "HOST_IS_SLAVE")
@@ -54,19 +56,19 @@ class HttpTransport:
 
     async def call(self, session: str, method: str, params: Sequence[Any]) -> Any:
         if method == "system.listMethods":
-            return tuple(await self._ask(method, []))
+            return tuple(await self._ask(method, [], Any))
         wanted = Any if _is_foreign(method) else result_type(method)
         sent = _with_floats(method, params)
 
         async def ask(ref: str) -> Any:
-            return await self._ask(method, [ref, *sent])
+            return await self._ask(method, [ref, *sent], wanted)
 
         if method in _NO_RENEWAL:
             ended = self._current(session)
-            result = read(await ask(ended), wanted)
+            result = await ask(ended)
             stop_concealing(ended)
             return result
-        return read(await self._renewed_for(session, ask), wanted)
+        return await self._renewed_for(session, ask)
 
     async def read_blob(self, session: str, blob: str) -> bytes:
         return await self._content(session, "/blob", blob)
@@ -177,11 +179,11 @@ class HttpTransport:
 
     async def _login_here(self, user: str, password: str, originator: str) -> Any:
         try:
-            return await self._ask(LOGIN, [user, password, VERSION, originator])
+            return await self._ask(LOGIN, [user, password, VERSION, originator], str)
         except Failure as failure:
             if failure.code != "MESSAGE_PARAMETER_COUNT_MISMATCH":
                 raise
-        return await self._ask(LOGIN, [user, password])
+        return await self._ask(LOGIN, [user, password], str)
 
     def _current(self, session: str) -> str:
         return self._renewed.get(session, session)
@@ -206,22 +208,22 @@ class HttpTransport:
             self._renewed[session] = await self._login(self._credentials)
             stop_concealing(refused)
 
-    async def _ask(self, method: str, params: Sequence[Any]) -> Any:
-        """The plain result of a message, in whatever language the server speaks."""
+    async def _ask(self, method: str, params: Sequence[Any], wanted: Any) -> Any:
+        """The result of a message as the wanted type, in whatever language the server speaks."""
         if self._dialect is not None:
-            return await self._ask_in(self._dialect, method, params)
+            return await self._ask_in(self._dialect, method, params, wanted)
         try:
-            result = await self._ask_in(preferred := JsonRpc(), method, params)
+            result = await self._ask_in(preferred := JsonRpc(), method, params, wanted)
         except _NotSpoken:
             self._dialect = XmlRpc()
-            return await self._ask_in(self._dialect, method, params)
+            return await self._ask_in(self._dialect, method, params, wanted)
         except Failure:
             self._dialect = preferred
             raise
         self._dialect = preferred
         return result
 
-    async def _ask_in(self, dialect: Dialect, method: str, params: Sequence[Any]) -> Any:
+    async def _ask_in(self, dialect: Dialect, method: str, params: Sequence[Any], wanted: Any) -> Any:
         body = dialect.request(method, params)
         for last in (False, True) if is_read(method) else (True,):
             try:
@@ -235,7 +237,10 @@ class HttpTransport:
         if status != 200:
             raise _NotSpoken(f"{self.address} answered with HTTP status {status}")
         try:
-            return dialect.result(content)
+            if len(content) < LARGE:
+                return read(dialect.result(content), wanted)
+            # A whole pool takes seconds to understand; a window has other things to do meanwhile.
+            return await asyncio.to_thread(lambda: read(dialect.result(content), wanted))
         except NotUnderstood as error:
             raise _NotSpoken(f"{self.address} gave an answer that is none: {error}") from error
 

@@ -16,6 +16,7 @@ import msgspec
 from app.api.failure import type_error
 from app.api.wire import DATE_FORM
 
+_PIECE: Final = 1 << 18
 _NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that XML 1.0 cannot hold, not even escaped (section 2.2)."""
 
@@ -69,7 +70,10 @@ def reply(body: bytes) -> Any:
     if b"<!DOCTYPE" in body:
         raise ValueError("an answer has no document type")  # nor entities, which could be endless
     try:
-        root = ElementTree.fromstring(body, ElementTree.XMLParser(encoding="utf-8"))
+        parser = ElementTree.XMLParser(encoding="utf-8")
+        for start in range(0, len(body), _PIECE):
+            parser.feed(body[start : start + _PIECE])  # other threads have their turn between two pieces
+        root = parser.close()
         if root.tag != "methodResponse":
             raise ValueError("no methodResponse")
         if root[0].tag == "fault":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import threading
 import xmlrpc.client
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 
 from app.api import NULL, VM, ConnectionLost, Failure
 from app.client import Session
-from app.client.dialects import XmlRpc
+from app.client.dialects import JsonRpc, XmlRpc
 from app.client.http_transport import HttpTransport, is_read
 from app.client.trust import KnownServers, Trust
 from tests.support.recordings import response
@@ -179,6 +180,24 @@ async def test_an_answer_that_is_none_leaves_the_outcome_open(opened: Any, answe
     session, _ = await opened(answer)
     with pytest.raises(ConnectionLost):
         await session.call("VM.start", NULL, False, False)
+
+
+async def test_large_answers_are_understood_beside_the_loop(opened: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[str] = []
+    understand = JsonRpc.result
+
+    def noted(dialect: JsonRpc, body: bytes) -> Any:
+        threads.append(threading.current_thread().name)
+        return understand(dialect, body)
+
+    monkeypatch.setattr(JsonRpc, "result", noted)
+    names = ["x" * 1000] * 2000
+    session, _ = await opened(result(names), failure("HANDLE_INVALID", "x" * (2 << 20)), result([]))
+    assert await session.call("VM.get_all") == names
+    with pytest.raises(Failure, match="HANDLE_INVALID"):
+        await session.call("VM.get_all")
+    await session.call("VM.get_all")
+    assert [name == threading.current_thread().name for name in threads] == [True, False, False, True]
 
 
 async def test_numbers_void_and_foreign_messages(opened: Any) -> None:

@@ -6,6 +6,7 @@ docs/interop/qcow2.txt, "Cluster mapping".
 
 from __future__ import annotations
 
+import re
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
@@ -26,6 +27,10 @@ _SUBCLUSTER_BITS: Final = 5
 _COMPRESSION_TYPE: Final = 104
 """Where a header that is long enough says how clusters are compressed: 0 zlib, 1 zstd."""
 _SECTOR: Final = 512
+_PAIR: Final = struct.Struct(">QQ")
+_EMPTY: Final = bytes(4096)
+_NOWHERE: Final = 1 << 63
+_USED: Final = re.compile(rb"[^\0]")
 
 NOTHING: Final = 0
 ZERO: Final = 1
@@ -56,7 +61,7 @@ class _Layer:
             self.file.close()
             raise
         self._known = -1
-        self._table: Sequence[int] | None = None
+        self._table: bytes | None = None
 
     def _open(self, path: Path) -> None:
         header = read_open_header(self.file)
@@ -64,25 +69,26 @@ class _Layer:
             raise StorageError.unsupported(f"{path} uses features of qcow2 that are not supported here.")
         self.size = header.virtual_size
         self.cluster_bits = header.cluster_bits
-        self._width = 2 if header.extended_l2 else 1
+        self._width = 16 if header.extended_l2 else 8
         self._l1 = _numbers(files.read_at(self.file, header.l1_offset, header.l1_entries * 8))
         self._reach_bits = 2 * header.cluster_bits - (4 if header.extended_l2 else 3)
 
-    def absent_until(self, position: int) -> int:
+    def next_used(self, position: int) -> int:
         """Up to where the file surely has nothing, from `position` on; `position` itself if it may have something."""
-        if position >= self.size:
-            return position
-        number = position >> self._reach_bits
-        while number < len(self._l1) and not self._l1[number] & _OFFSET:
-            number += 1
-        return max(position, number << self._reach_bits)
-
-    def is_empty(self, start: int, end: int) -> bool:
-        """Whether nothing of a range is in the file, as far as one table tells; False where it takes several."""
-        if start >> self._reach_bits != (end - 1) >> self._reach_bits:
-            return False
-        table = self._table_at(start)
-        return table is None or not any(table[self._index(start) : self._index(end - 1) + self._width])
+        while position < self.size:
+            number = position >> self._reach_bits
+            while number < len(self._l1) and not self._l1[number] & _OFFSET:
+                number += 1
+            if number >= len(self._l1):
+                break
+            position = max(position, number << self._reach_bits)
+            table = self._table_at(position)
+            used = -1 if table is None else _first_used(table, self._index(position))
+            if used >= 0:
+                start = (number << self._reach_bits) + (used // self._width << self.cluster_bits)
+                return max(position, start)
+            position = (number + 1) << self._reach_bits
+        return _NOWHERE
 
     def runs(self, start: int, end: int) -> Iterator[Run]:
         """What the file has of a range, in order and without gaps."""
@@ -111,9 +117,7 @@ class _Layer:
                 position = until
                 continue
             until = min(end, self.size, (position & -cluster) + cluster)
-            index = self._index(position)
-            bitmap = table[index + 1] if self._width == 2 else -1
-            yield from self._cluster(table[index], bitmap, position, until)
+            yield from self._cluster(*self._entry(table, position), position, until)
             position = until
 
     def _cluster(self, entry: int, bitmap: int, start: int, end: int) -> Iterator[Run]:
@@ -142,10 +146,18 @@ class _Layer:
             position = until
 
     def _index(self, position: int) -> int:
+        """Where the entry for a position is in its table, in bytes."""
         within = position & ((1 << self._reach_bits) - 1)
         return (within >> self.cluster_bits) * self._width
 
-    def _table_at(self, position: int) -> Sequence[int] | None:
+    def _entry(self, table: bytes, position: int) -> tuple[int, int]:
+        """The entry, and its bitmap: -1 where the format has none."""
+        if self._width == _PAIR.size:
+            entry, bitmap = _PAIR.unpack_from(table, self._index(position))
+            return entry, bitmap
+        return int.from_bytes(table[(at := self._index(position)) : at + 8]), -1
+
+    def _table_at(self, position: int) -> bytes | None:
         number = position >> self._reach_bits
         if number != self._known:
             entry = self._l1[number] & _OFFSET if number < len(self._l1) else 0
@@ -153,11 +165,11 @@ class _Layer:
             self._known = number
         return self._table
 
-    def _read_table(self, offset: int) -> Sequence[int]:
+    def _read_table(self, offset: int) -> bytes:
         table = files.read_at(self.file, offset, 1 << self.cluster_bits)
         if len(table) < 1 << self.cluster_bits:
             raise StorageError.corrupt(f"{self.file.name} is damaged: a table lies outside the file.")
-        return _numbers(table)
+        return table
 
     def read(self, run: Run, target: memoryview) -> None:
         """Fill `target` with a run of DATA or PACKED."""
@@ -225,17 +237,13 @@ class ImageReader:
         """
         position = 0
         while position < self.size:
-            absent = min(layer.absent_until(position) for layer in self._layers)
-            if absent - position >= block_size:
-                position = absent - absent % block_size
-                continue
-            end = min(position + block_size, self.size)
-            if not self._is_empty(position, end) and self._has_data(0, position, end):
+            used = min(layer.next_used(position) for layer in self._layers)
+            position = max(position, used - used % block_size)
+            if position >= self.size:
+                break
+            if self._has_data(0, position, min(position + block_size, self.size)):
                 yield position // block_size
             position += block_size
-
-    def _is_empty(self, start: int, end: int) -> bool:
-        return all(layer.is_empty(start, end) for layer in self._layers)
 
     def _has_data(self, level: int, start: int, end: int) -> bool:
         for run in self._layers[level].runs(start, end):
@@ -264,6 +272,20 @@ class ImageReader:
 
 def _numbers(table: bytes) -> tuple[int, ...]:
     return struct.unpack(f">{len(table) // 8}Q", table[: len(table) & ~7])
+
+
+def _first_used(table: bytes, start: int) -> int:
+    """Where the first byte that is not zero is, from `start` on; -1: there is none."""
+    while start < len(table):
+        if not start % len(_EMPTY) and table[start : start + len(_EMPTY)] == _EMPTY:
+            start += len(_EMPTY)
+            continue
+        end = start - start % len(_EMPTY) + len(_EMPTY)
+        found = _USED.search(table, start, end)
+        if found is not None:
+            return found.start()
+        start = end
+    return -1
 
 
 def _follows(last: Run, run: Run) -> bool:

@@ -24,8 +24,13 @@ class RecordTexts(Generic[T]):
 
     def once(self, record: msgspec.Struct) -> T:
         """The text of a record among so many that they would drive the others out."""
+        known = self.known(record)
+        return self._write(record) if known is None else known
+
+    def known(self, record: msgspec.Struct) -> T | None:
+        """What was written of the record, if that is remembered."""
         known = self._known.get(id(record))
-        return self._write(record) if known is None else known[1]
+        return None if known is None else known[1]
 
     def __call__(self, record: msgspec.Struct) -> T:
         """The text of a record."""

@@ -149,6 +149,11 @@ def _set(value: frozenset[Any]) -> str:
     return _list(sorted(value))
 
 
+@lru_cache(4096)
+def _date(value: datetime) -> str:
+    return f"<dateTime.iso8601>{value.astimezone(UTC).strftime(DATE_FORM)}</dateTime.iso8601>"
+
+
 def _enum(value: Enum) -> str:
     return _text(str(value.value))
 
@@ -185,7 +190,7 @@ _WRITERS: Final[dict[type, Callable[[Any], str]]] = {
     bool: lambda value: "<boolean>1</boolean>" if value else "<boolean>0</boolean>",
     int: str,
     float: lambda value: f"<double>{value:.16g}</double>",
-    datetime: lambda value: f"<dateTime.iso8601>{value.astimezone(UTC).strftime(DATE_FORM)}</dateTime.iso8601>",
+    datetime: _date,
     type(None): lambda _value: "",
     dict: _map,
     list: _list,

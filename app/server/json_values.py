@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
+from itertools import islice
 from typing import Any, Final
 
 import msgspec
@@ -19,14 +20,22 @@ from app.engine.xml_values import AT_ONCE
 def encoded(value: Any) -> bytes:
     """A value of declared type as JSON; "" for None."""
     if isinstance(value, Mapping) and len(value) > AT_ONCE:
-        return b"{%b}" % b",".join([_entry(name, item) for name, item in value.items()])
+        return b"{%b}" % b",".join(_pieces(value))
     return _ENCODER.encode(_plain(value))
 
 
-def _entry(name: Any, item: Any) -> bytes:
-    """One of many records: it is not worth remembering."""
-    text = _texts.once(item) if isinstance(item, Record) else _ENCODER.encode(_plain(item))
-    return b"%b:%b" % (_ENCODER.encode(str(name)), text)
+def _pieces(value: Mapping[Any, Any]) -> Iterator[memoryview]:
+    """The members of a large map without its braces, some hundred at once; they are not worth remembering."""
+    left = iter(value.items())
+    while batch := list(islice(left, AT_ONCE)):
+        yield memoryview(_ENCODER.encode({name: _one_of_many(item) for name, item in batch}))[1:-1]
+
+
+def _one_of_many(item: Any) -> Any:
+    if not isinstance(item, Record):
+        return _plain(item)
+    known = _texts.known(item)
+    return _fields(item) if known is None else msgspec.Raw(known)
 
 
 def _plain(value: Any) -> Any:
@@ -53,10 +62,14 @@ def _plain(value: Any) -> Any:
 
 
 def _record(record: msgspec.Struct) -> bytes:
+    return _ENCODER.encode(_fields(record))
+
+
+def _fields(record: msgspec.Struct) -> dict[str, Any]:
     fields = msgspec.structs.asdict(record)
     for name in _dates(type(record)):
         fields[name] = _date(fields[name])
-    return _ENCODER.encode(fields)
+    return fields
 
 
 def _event(event: Event) -> dict[str, Any]:
@@ -72,6 +85,7 @@ def _event(event: Event) -> dict[str, Any]:
     return fields
 
 
+@lru_cache(4096)
 def _date(value: datetime) -> str:
     return value.astimezone(UTC).strftime(DATE_FORM)
 

@@ -66,6 +66,7 @@ class Tasks:
     def start(self, handle: TaskHandle, work: Callable[[], Awaitable[Any]]) -> asyncio.Task[None]:
         """Run the work in the background; its outcome goes into the task. What is answered ends with it."""
         self._at_work.add(handle.ref)
+        handle.started = True
         running = asyncio.ensure_future(self._run_and_record(handle, work))
         self._running.add(running)
         running.add_done_callback(self._running.discard)
@@ -82,6 +83,7 @@ class Tasks:
     async def run(self, handle: TaskHandle, work: Callable[[], Awaitable[Any]]) -> Any:
         """Run the work for a synchronous call; the task goes when it ends. :raise Failure: what the work raised."""
         self._at_work.add(handle.ref)
+        handle.started = True
         running = asyncio.ensure_future(self._guarded(handle, work))
         self._running.add(running)
         running.add_done_callback(self._running.discard)
@@ -108,6 +110,9 @@ class Tasks:
         handle = self._handles.get(ref)
         if handle is not None:
             handle.ask_cancel()
+            if not handle.started:
+                # Made by a client for a stream that never came: nobody else would end it.
+                self._finish(handle, status=TaskStatus.cancelled)
 
     def destroy(self, ref: str) -> None:
         """Forget a finished task; mark a pending one. :raise Failure: HANDLE_INVALID."""

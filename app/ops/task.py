@@ -24,6 +24,8 @@ class TaskHandle:
         self.ref = ref
         self.marks: Mapping[str, str] = {}
         """What a snapshot made by this task carries in its other_config, and only a schedule's has any."""
+        self.started = False
+        """Whether work for it has begun: a task that a client made may wait for it for ever."""
         self._store = store
         self._cancel_asked = asyncio.Event()
         self._cancellable = True

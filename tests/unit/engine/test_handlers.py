@@ -126,9 +126,13 @@ async def _refused(session: Session) -> None:
         async with session.download("/export", {"count": "-1", "task_id": task}):
             pass
     assert (await _outcome(session, task)).error_info == ("VM_BAD_POWER_STATE", "vm", "halted", "running")
-    with pytest.raises(Failure, match="HANDLE_INVALID"):
-        async with session.download("/export", {"count": "1", "task_id": "OpaqueRef:none"}):
-            pass
+    never = await session.task.create("export", "")
+    await session.task.cancel(never)
+    assert (await _outcome(session, never)).status is TaskStatus.cancelled
+    for gone in ("OpaqueRef:none", never):
+        with pytest.raises(Failure, match="HANDLE_INVALID"):
+            async with session.download("/export", {"count": "1", "task_id": gone}):
+                pass
 
 
 async def _broken(session: Session) -> None:

@@ -42,7 +42,7 @@ _BAND = 64 * 1024
 #: so many bytes are moved before other tasks get a turn
 _TURN = 8 * 1024 * 1024
 #: a server that does not read what people do is not sent more
-_MOST_UNSENT = 64 * 1024
+_MOST_UNSENT = 16 * 1024
 
 
 class RfbError(Exception):

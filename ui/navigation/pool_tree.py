@@ -75,7 +75,8 @@ class PoolTree(TreeView):
         index = self.pool.index_of(key)
         if not index.isValid():
             return False
-        self.setCurrentIndex(index)
+        # Not the view's own way, which looks at the keyboard: whoever holds Ctrl just now does not mean this.
+        self.selectionModel().setCurrentIndex(index, _Select.ClearAndSelect | _Select.Rows)
         self.scrollTo(index)
         return True
 

@@ -88,6 +88,17 @@ def test_what_is_chosen_outlives_every_update(qtbot: QtBot, engine: FakeEngine, 
     assert tree.currentIndex().data() == "zzz-last"
 
 
+@pytest.mark.parametrize("held", [Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier])
+def test_what_the_program_chooses_is_chosen_alone(tree: PoolTree, held: Qt.KeyboardModifier) -> None:
+    tree.choose(WEB)
+    QTest.keyPress(tree, Qt.Key.Key_F16, held)
+    try:
+        tree.choose(DB)
+        assert tree.selection() == (DB,), "whatever key somebody holds"
+    finally:
+        QTest.keyRelease(tree, Qt.Key.Key_F16)
+
+
 def test_several_are_told_from_top_to_bottom(tree: PoolTree) -> None:
     tree.choose(WEB)
     tree.selectionModel().select(tree.pool.index_of(DB), tree.selectionModel().SelectionFlag.Select)

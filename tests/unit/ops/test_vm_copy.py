@@ -103,7 +103,7 @@ async def test_the_source_is_held_but_may_be_cloned_and_copied(
     (vdi,) = disks_of(bench, vm).values()
     copying = asyncio.ensure_future(bench.run(VMCalls.copy, vm, "copy", NULL))
     await gate.reached.wait()
-    assert set(bench.vm(vm).allowed_operations) == {VMOperation.clone, VMOperation.copy}
+    assert set(bench.vm(vm).allowed_operations) == {VMOperation.clone, VMOperation.copy, VMOperation.export}
     assert set(bench.store.get(VDI, vdi).current_operations.values()) == {VDIOperation.copy}
     assert set(bench.store.get(VDI, vdi).allowed_operations) == {VDIOperation.clone, VDIOperation.copy}
     (vbd,) = bench.store.get(VDI, vdi).VBDs

@@ -6,8 +6,8 @@ import asyncio
 import re
 import threading
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -32,6 +32,7 @@ _AT_LEAST: Final = 1 << 20
 """Bytes that are written at once, however small the pieces are that arrive."""
 _ASK_SECONDS: Final = 0.5
 _REFUSED_NAME: Final = re.compile(r'[\x00-\x1f<>:"/\\|?*]+')
+_growing: set[Path] = set()
 _REFUSED_TO_GO_ON: Final = ("OPERATION_NOT_ALLOWED", "INVALID_VALUE")
 
 
@@ -118,7 +119,25 @@ async def export_vm(
     """
     if path.exists():
         raise FileExistsError(f"{path} exists already")
-    work = _Export(session, vm, path, options or ExportOptions(), report)
+    with _alone(path):
+        return await _exported(_Export(session, vm, path, options or ExportOptions(), report))
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """:raise FileExistsError: another export of ours is writing the same file."""
+    whole = path.absolute()
+    if whole in _growing:
+        raise FileExistsError(f"{path} is being written by another export")
+    _growing.add(whole)
+    try:
+        yield
+    finally:
+        _growing.discard(whole)
+
+
+async def _exported(work: _Export) -> ExportResult:
+    path = work.path
     started = time.monotonic()
     part = part_of(path)
     try:

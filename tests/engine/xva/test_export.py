@@ -141,6 +141,8 @@ async def test_cancelling_leaves_nothing(bench: Bench, tmp_path: Path) -> None:
     seen = asyncio.Event()
     work = asyncio.ensure_future(export_vm(bench.session, vm, tmp_path / "a.xva", None, lambda _: seen.set()))
     await seen.wait()
+    with pytest.raises(FileExistsError, match="another export"):
+        await export_vm(bench.session, vm, tmp_path / "a.xva")
     work.cancel()
     with pytest.raises(asyncio.CancelledError):
         await work

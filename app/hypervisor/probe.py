@@ -10,6 +10,7 @@ import asyncio
 import json
 import os
 import platform
+import shutil
 import signal
 import tempfile
 import time
@@ -119,7 +120,7 @@ async def boot(binary: Path, accelerator: str, image: Path, *, sandbox: bool) ->
     with tempfile.TemporaryFile() as log:
         reader, writer = os.pipe()
         try:
-            pid = spawn(argv, descriptors={}, log=log.fileno(), stdout=writer)
+            pid = spawn(_with_us(argv), descriptors={}, log=log.fileno(), stdout=writer)
         except OSError as error:
             os.close(reader)
             return Trial(str(error), 0.0)
@@ -140,6 +141,17 @@ async def boot(binary: Path, accelerator: str, image: Path, *, sandbox: bool) ->
     if said is None:
         return Trial(f"a guest did not boot within {BOOT_TIMEOUT:.0f} seconds", seconds)
     return Trial("" if said else sentence(words) or "QEMU ended without a word", seconds)
+
+
+def _with_us(argv: list[str]) -> list[str]:
+    """The command such that it dies when we are killed: nobody else would ever end a guest of a trial.
+
+    By setpriv(1), which becomes the program itself; where that is not, as on macOS, there is no way.
+    """
+    setpriv = shutil.which("setpriv")
+    if setpriv is None or not os.access(argv[0], os.X_OK):
+        return argv
+    return [setpriv, "--pdeathsig", "KILL", *argv]
 
 
 async def _heard(reader: int) -> bool:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -149,3 +153,33 @@ async def test_a_trial_leaves_no_process_and_no_descriptor(tmp_path: Path) -> No
     assert trial.problem == ""
     assert sorted(path.name for path in Path("/proc/self/fd").iterdir()) == before
     assert not processes_of(tmp_path)
+
+
+PROBING = """
+import asyncio, sys
+from pathlib import Path
+from app.hypervisor.probe import boot
+asyncio.run(boot(Path(sys.argv[1]), "kvm", Path(sys.argv[2]), sandbox=False))
+"""
+
+
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="setpriv is not installed")
+async def test_a_trial_does_not_outlive_us(tmp_path: Path) -> None:
+    told = tmp_path / "pid"
+    silent = program(tmp_path / "qemu", f"echo $$ > {told}.new; mv {told}.new {told}; exec sleep 1000\n")
+    ours = subprocess.Popen([sys.executable, "-c", PROBING, str(silent), str(tmp_path / "probe.img")])
+    while not told.exists():
+        assert ours.poll() is None
+        await asyncio.sleep(0.01)
+    ours.kill()
+    ours.wait()
+    while lives(int(told.read_text())):
+        await asyncio.sleep(0.01)
+
+
+def lives(pid: int) -> bool:
+    """Whether it is a process and no zombie that waits for somebody to ask how it ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False

@@ -9,7 +9,16 @@ from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QFontMetrics, QMouseEvent, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QDialog, QFrame, QHBoxLayout, QPushButton, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QDialog,
+    QFrame,
+    QHBoxLayout,
+    QPushButton,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
 
 from ui.base import fonts, icons, text, theme
 from ui.base.dialogs import GAP, GROUP, MARGIN, label
@@ -151,7 +160,7 @@ class Wizard(QDialog):
         candidate: QWidget | None = self.page.nextInFocusChain()
         while candidate is not None and self.page.isAncestorOf(candidate):
             if candidate.focusPolicy() & Qt.FocusPolicy.TabFocus and candidate.isEnabled():
-                candidate.setFocus(Qt.FocusReason.TabFocusReason)
+                _of_its_group(candidate).setFocus(Qt.FocusReason.TabFocusReason)
                 return
             candidate = candidate.nextInFocusChain()
         self.next.setFocus(Qt.FocusReason.OtherFocusReason)
@@ -306,3 +315,10 @@ class StepList(QWidget):
         here = index == self._here
         painter.setPen(QPen(QColor(colours.accent if here else colours.border), 2 if here else 1.5))
         painter.drawEllipse(centre, 7, 7)
+
+
+def _of_its_group(widget: QWidget) -> QWidget:
+    """Of buttons of which one is chosen, the chosen one, as by the Tab key; else the widget itself."""
+    group = widget.group() if isinstance(widget, QAbstractButton) else None
+    chosen = group.checkedButton() if group is not None and group.exclusive() else None
+    return chosen or widget

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QDialog, QLabel, QLineEdit
+from PySide6.QtWidgets import QApplication, QButtonGroup, QDialog, QLabel, QLineEdit, QPushButton
 from pytestqt.qtbot import QtBot
 
 from ui.base import theme
@@ -125,6 +125,20 @@ def test_a_visited_step_can_be_clicked_and_a_later_one_cannot(
 
 def test_the_first_field_has_the_focus(wizard: Wizard, pages: tuple[NamePage, OptionalPage, WizardPage]) -> None:
     assert wizard.focusWidget() is pages[0].field
+
+
+def test_of_choices_the_chosen_one_has_the_focus(qapp: QApplication, qtbot: QtBot) -> None:
+    page = WizardPage("When")
+    group, choices = QButtonGroup(page), [QPushButton("Hourly"), QPushButton("Daily")]
+    for choice in choices:
+        choice.setCheckable(True)
+        group.addButton(choice)
+        page.content.addWidget(choice)
+    choices[1].setChecked(True)
+    wizard = Wizard("New snapshot schedule", [page, WizardPage("Finish")], finish="Create")
+    qtbot.addWidget(wizard)
+    wizard.open()
+    assert wizard.focusWidget() is choices[1]
 
 
 def test_steps_and_pages_are_named_for_a_screen_reader(

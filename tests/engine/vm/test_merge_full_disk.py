@@ -76,10 +76,11 @@ async def test_nothing_is_lost(small_folder: Path, state: VMPowerState, when: st
         assert any("insufficient space" in reason for reason in reasons), await pending(bench)
         other.unlink()
         assert {snap: contents(bench, snap, "1") for snap in before} == before
-        assert_tidy(bench)
+        # The end of the merge may have found no room for its journal, either: the next one settles that.
         await set_speed(bench, 0)
         await bench.coalesce()
         assert depth(bench, vm) == 3
+        assert_tidy(bench)
         assert {snap: contents(bench, snap, "1") for snap in before} == before
         if state is VMPowerState.Running:
             await some_ticks(bench, vm)

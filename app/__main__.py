@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import gc
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from app import __version__, log
 from app.config import ConfigError, load
+from app.garbage import what_is_loaded_stays
 
 COMMANDS: Final = ("open", "serve", "tour")
 _WITH_VALUE: Final = ("--data-dir",)
@@ -53,20 +52,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from ui.application import run
 
     return run(config, lambda engine: LocalServer(engine, config.engine_socket), file)
-
-
-@contextlib.contextmanager
-def what_is_loaded_stays() -> Iterator[None]:
-    """No search for garbage while modules are loaded, nor among them ever after: there is none.
-
-    It would take a fifth of the time until the window is there.
-    """
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
 
 
 def naming_a_file(arguments: Sequence[str]) -> Sequence[str]:

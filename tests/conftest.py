@@ -6,15 +6,39 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
 
 from app.config import DATA_DIR_VARIABLE
+from app.garbage import Collector
+
+if TYPE_CHECKING:
+    from tests.support.crash_safe import CrashSafeFileScheduling
 
 # No test asserts a time, and none fails because the machine is busy.
 hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("patient")
+
+_collector = Collector()
+
+
+def pytest_xdist_make_scheduler(config: Any, log: Any) -> CrashSafeFileScheduling:
+    """In place of what `--dist` names: a file's tests stay together, and a crash does not stop the rest."""
+    from tests.support.crash_safe import CrashSafeFileScheduling
+
+    return CrashSafeFileScheduling(config, log)
+
+
+def pytest_sessionstart() -> None:
+    """No thread of a test may find the widgets that an earlier test left as garbage."""
+    _collector.start()
+
+
+def pytest_runtest_logfinish() -> None:
+    """Between two tests garbage is searched for, in the thread that runs them."""
+    _collector.step()
 
 
 @pytest.fixture

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any, Final, TypeVar
 
 import qasync
+from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
 
+from app.garbage import Collector
+
 T = TypeVar("T")
+SEARCH_INTERVAL: Final = 500
+"""Milliseconds between two searches for new garbage."""
 
 
 def run(app: QApplication, main: Coroutine[Any, Any, T]) -> T:
@@ -20,8 +26,23 @@ def run(app: QApplication, main: Coroutine[Any, Any, T]) -> T:
     app.setQuitOnLastWindowClosed(False)
     loop = qasync.QEventLoop(app)
     asyncio.set_event_loop(loop)
-    with loop:
+    with loop, garbage_is_found_here():
         result: T = loop.run_until_complete(main)
         loop.run_until_complete(loop.shutdown_asyncgens())
     asyncio.set_event_loop(None)
     return result
+
+
+@contextmanager
+def garbage_is_found_here() -> Iterator[None]:
+    """Meanwhile garbage is searched for by this thread's events only: widgets may be among it."""
+    collector = Collector()
+    timer = QTimer(interval=SEARCH_INTERVAL)
+    timer.timeout.connect(collector.step)
+    collector.start()
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.stop()
+        collector.stop()

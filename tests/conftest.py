@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
+from _pytest.faulthandler import fault_handler_stderr_fd_key
 
 from app.config import DATA_DIR_VARIABLE
 from app.garbage import Collector
@@ -29,6 +31,22 @@ def pytest_xdist_make_scheduler(config: Any, log: Any) -> CrashSafeFileSchedulin
     from tests.support.crash_safe import CrashSafeFileScheduling
 
     return CrashSafeFileScheduling(config, log)
+
+
+def pytest_timeout_set_timer(item: pytest.Item, settings: Any) -> bool:
+    """A test that takes too long ends its process, which tells where each thread was.
+
+    pytest-timeout's exception is swallowed by whatever slot of Qt's is running, and its thread waits for native code.
+    """
+    stderr = item.config.stash[fault_handler_stderr_fd_key]
+    faulthandler.dump_traceback_later(settings.timeout, file=stderr, exit=True)
+    return True
+
+
+def pytest_timeout_cancel_timer() -> bool:
+    """The test has ended in time."""
+    faulthandler.cancel_dump_traceback_later()
+    return True
 
 
 def pytest_sessionstart() -> None:

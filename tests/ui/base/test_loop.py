@@ -31,15 +31,15 @@ def python_searches_outside() -> Iterator[None]:
     Collector().start()
 
 
-def make_many() -> None:
-    made = [[n] for n in range(20 * gc.get_threshold()[0])]
-    made.clear()
+def make_many(kept: list[list[int]]) -> None:
+    kept.extend([n] for n in range(20 * gc.get_threshold()[0]))
 
 
 @pytest.mark.usefixtures("python_searches_outside")
 def test_an_engine_s_thread_never_finds_a_widget(qapp: QApplication, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "SEARCH_INTERVAL", 10)
     found_by: list[int] = []
+    kept: list[list[int]] = []
 
     async def leave_a_widget() -> None:
         gc.collect()
@@ -50,7 +50,7 @@ def test_an_engine_s_thread_never_finds_a_widget(qapp: QApplication, monkeypatch
             found.set()
 
         weakref.finalize(Knot(), on_found)
-        thread = threading.Thread(target=make_many)
+        thread = threading.Thread(target=make_many, args=[kept])
         thread.start()
         thread.join()
         await found.wait()

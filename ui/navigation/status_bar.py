@@ -24,6 +24,7 @@ _STEPS: Final = 1000
 _SECOND: Final = 1000
 _SETTLED: Final = 3.0
 """Seconds after which the pace of an operation says something about its end."""
+_WHICH: Final = {"running": "are in progress", "failed": "have failed"}
 _STAYS: Final = 8.0
 """Seconds for which the last success stays."""
 
@@ -148,7 +149,7 @@ class StatusBar(QStatusBar):
 
     def _show_counts(self) -> None:
         news = self._news
-        self._counts["running"].show_count(news.running, f"{news.running} running", "")
+        self._counts["running"].show_count(news.running, f"{news.running} in progress", "")
         self._counts["failed"].show_count(news.failed, f"{news.failed} failed", "alert-bad")
         self._counts["alerts"].show_count(news.alerts, count(news.alerts, "alert"), "alert-attention")
 
@@ -192,5 +193,7 @@ class _Count(QToolButton):
         self.setIcon(icons.icon(icon) if shown else icons.icon("bell"))
         style = Qt.ToolButtonStyle.ToolButtonTextBesideIcon if shown else Qt.ToolButtonStyle.ToolButtonTextOnly
         self.setToolButtonStyle(style)
-        self.setToolTip("Show the alerts" if self._what == "alerts" else f"Show operations: {self._what}")
+        self.setToolTip(
+            "Show the alerts" if self._what == "alerts" else f"Show the operations that {_WHICH[self._what]}"
+        )
         self.setAccessibleName(words)

@@ -51,6 +51,7 @@ class AlertsPage(ListPage):
             _KINDS,
             _WIDTHS,
             empty="No alerts. Everything is as it should be.",
+            without={"alerts": "Nothing needs your attention."},
             newest=_WHEN,
         )
         self.dismiss = button("Dismiss", "check")

@@ -79,6 +79,7 @@ class EventsPage(ListPage):
             _KINDS,
             _WIDTHS,
             empty="Nothing was done since the window was opened.",
+            without={"running": "Nothing is in progress.", "failed": "Nothing has failed."},
             newest=_STARTED,
         )
         self.table.setItemDelegateForColumn(_PROGRESS, ProgressDelegate(self.table))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from PySide6.QtCore import Qt, Signal
@@ -43,6 +43,7 @@ class ListPage(SeenPage):
 
     :param kinds: (key, words) of the switch at the left.
     :param widths: of the columns; the one of width 0 takes what is left.
+    :param empty: what an empty table says, and `without` what it says where a kind alone hides every row.
     """
 
     def __init__(
@@ -54,9 +55,11 @@ class ListPage(SeenPage):
         widths: Sequence[int],
         *,
         empty: str,
+        without: Mapping[str, str],
         newest: int,
     ) -> None:
         super().__init__()
+        self._without = without
         self.workspace, self.model, self._empty, self._title = workspace, model, empty, title
         self.setAccessibleName(title.name)
         self.strip = TitleStrip()
@@ -118,10 +121,13 @@ class ListPage(SeenPage):
 
     def say_empty(self) -> None:
         """An empty table says whether there is nothing, or nothing of what was asked for."""
-        hidden = bool(self.model.items) and not self.model.rowCount()
-        self.table.set_empty_text(
-            "Nothing here is like that. Change the filter to see more." if hidden else self._empty
-        )
+        if not self.model.items:
+            words = self._empty
+        elif self.search.text():
+            words = "Nothing here is like that. Change the filter to see more."
+        else:
+            words = self._without.get(self.kinds.current(), self._empty)
+        self.table.set_empty_text(words)
 
     def refilter(self) -> None:
         """The switch or the words of the filter changed."""

@@ -140,6 +140,10 @@ class TableView(QTableView):
         self.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
         _set_up_header(self.horizontalHeader())
 
+    def empty_text(self) -> str:
+        """What is said while there are no rows."""
+        return self._empty
+
     def set_empty_text(self, sentence: str) -> None:
         """What to say while there are no rows."""
         self._empty = sentence

@@ -109,13 +109,13 @@ def test_words_of_progress() -> None:
 
 
 def test_counts_are_shown_and_clicked(qtbot: QtBot, bar: StatusBar, engine: FakeEngine, workspace: Workspace) -> None:
-    assert [button.text() for button in bar.counts()] == ["0 running", "0 failed", "0 alerts"]
+    assert [button.text() for button in bar.counts()] == ["0 in progress", "0 failed", "0 alerts"]
     pools.small_pool(engine)
     workspace.history.begin("one")
     workspace.history.end(workspace.history.begin("two"), Failure("INTERNAL_ERROR", "x"))
     pools.messages(engine)
     engine.put(Message(name="VM_STARTED", priority=5))
-    qtbot.waitUntil(lambda: [b.text() for b in bar.counts()] == ["1 running", "1 failed", "2 alerts"])
+    qtbot.waitUntil(lambda: [b.text() for b in bar.counts()] == ["1 in progress", "1 failed", "2 alerts"])
     for button, what in zip(bar.counts(), ("running", "failed", "alerts"), strict=True):
         with qtbot.waitSignal(bar.clicked) as clicked:
             QTest.mouseClick(button, Qt.MouseButton.LeftButton)

@@ -114,7 +114,18 @@ def test_without_messages_it_says_so(qtbot: QtBot, workspace: Workspace) -> None
     page = AlertsPage(workspace)
     qtbot.addWidget(page)
     assert page.model.rowCount() == 0
+    assert page.table.empty_text() == "No alerts. Everything is as it should be."
     assert not page.dismiss_all.isEnabled()
+
+
+def test_an_empty_table_says_why(qtbot: QtBot, workspace: Workspace, engine: FakeEngine) -> None:
+    engine.put(Message(name="VM_STARTED", priority=5))
+    page = AlertsPage(workspace)
+    qtbot.addWidget(page)
+    assert page.table.empty_text() == "Nothing needs your attention."
+    page.search.setText("unheard-of")
+    page.refilter()
+    assert page.table.empty_text() == "Nothing here is like that. Change the filter to see more."
 
 
 def test_a_failed_run_is_told_in_sentences_with_what_to_do(page: AlertsPage, engine: FakeEngine) -> None:

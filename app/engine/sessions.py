@@ -15,6 +15,8 @@ from app.ops.context import Context
 MOST_SESSIONS: Final = 500
 """Of one user and one program, as XenServer allows; the oldest go when there are more."""
 IDLE_SECONDS: Final = 24 * 3600.0
+TELL_SECONDS: Final = 600.0
+"""`last_active` follows the calls in steps: an event for each call would wake every client for each call."""
 
 caller: ContextVar[str] = ContextVar("caller", default="")
 """The session of the call under way, for messages that are about it."""
@@ -25,9 +27,9 @@ class Sessions:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        # When each was last used, the longest ago first, by a clock that nobody sets. Not in the records: an event for
-        # each call would wake every client for each call.
+        # When each was last used, the longest ago first, by a clock that nobody sets; and when its record last told so.
         self._used: OrderedDict[str, float] = OrderedDict()
+        self._told: dict[str, float] = {}
 
     def login(self, user: str, originator: str) -> str:
         """Begin a session of somebody whose right to it has been looked at."""
@@ -44,7 +46,7 @@ class Sessions:
             self.logout(gone)
         with self._context.store.transaction() as tx:
             ref: str = tx.create(record)
-        self._used[ref] = monotonic()
+        self._used[ref] = self._told[ref] = monotonic()
         conceal(ref)
         return ref
 
@@ -59,10 +61,14 @@ class Sessions:
             raise session_invalid(session)
         self._used[session] = now
         self._used.move_to_end(session)
+        if now - self._told[session] >= TELL_SECONDS:
+            self._told[session] = now
+            self._context.store.publish(SessionRecord, session, last_active=self._context.now())
 
     def logout(self, session: str) -> None:
         """End a session."""
         self._used.pop(session, None)
+        self._told.pop(session, None)
         with self._context.store.transaction() as tx:
             tx.delete(SessionRecord, session)
         stop_concealing(session)

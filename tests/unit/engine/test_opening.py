@@ -6,6 +6,7 @@ import asyncio
 import os
 import threading
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -196,6 +197,23 @@ async def test_a_session_that_is_not_used_ends(bench: Bench, monkeypatch: pytest
     assert caught.value.description() == ["SESSION_INVALID", idle]
     assert idle not in bench.store.all(SessionRecord)
     bench.engine.dispatcher.check_session(bench.session.ref)
+
+
+async def test_a_session_tells_its_last_call_in_steps(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def last_active() -> datetime:
+        return bench.store.get(SessionRecord, bench.session.ref).last_active
+
+    begun, later = last_active(), time.monotonic()
+    monkeypatch.setattr(sessions, "monotonic", lambda: later)
+    later += sessions.TELL_SECONDS - 1
+    bench.engine.dispatcher.check_session(bench.session.ref)
+    assert last_active() == begun
+    later += 2
+    bench.engine.dispatcher.check_session(bench.session.ref)
+    told = last_active()
+    assert told > begun
+    bench.engine.dispatcher.check_session(bench.session.ref)
+    assert last_active() == told
 
 
 # The engine in a thread of its own

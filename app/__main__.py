@@ -6,11 +6,15 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from app import __version__, log
-from app.config import ConfigError, load
+from app.config import Config, ConfigError, load
 from app.garbage import what_is_loaded_stays
+
+if TYPE_CHECKING:
+    from app.engine.engine import Engine
+    from app.engine.local import Counter
 
 COMMANDS: Final = ("open", "serve", "tour")
 _WITH_VALUE: Final = ("--data-dir",)
@@ -48,10 +52,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     # Here and not above: commands without a window must not load Qt.
     with what_is_loaded_stays():
-        from app.server.local import LocalServer
         from ui.application import run
 
-    return run(config, lambda engine: LocalServer(engine, config.engine_socket), file)
+    return run(config, lambda engine: _counter(engine, config), file)
+
+
+def _counter(engine: Engine, config: Config) -> Counter:
+    # Here and not above: aiohttp takes a sixth of the time until the window is there, and is of use only then.
+    from app.server.local import LocalServer
+
+    return LocalServer(engine, config.engine_socket)
 
 
 def naming_a_file(arguments: Sequence[str]) -> Sequence[str]:

@@ -17,10 +17,13 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import cast
 
-import structlog
-from structlog.types import EventDict, Processor, WrappedLogger
-
 from app.config import Config
+from app.unwanted import unwanted
+
+# For colours that we do not use, structlog loads rich: half as much again as everything else that logging needs.
+with unwanted("rich"):
+    import structlog
+    from structlog.types import EventDict, Processor, WrappedLogger
 
 MAX_FILE_BYTES = 5 * 1024 * 1024
 KEPT_FILES = 5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import PurePath
 from typing import Final
 
@@ -119,10 +120,7 @@ class MainWindow(QMainWindow):
         self.pane = NavigationPane(workspace, self._news, menus.CONTEXT, PAGES, self.split)
         self._register()
         self.page = ObjectPage(workspace, TABS, FEATURE_TABS if tab_factories is None else tab_factories)
-        self.alerts, self.events = AlertsPage(workspace), EventsPage(workspace)
         self.notifications = QStackedWidget()
-        self.notifications.addWidget(self.alerts)
-        self.notifications.addWidget(self.events)
         self.right = QStackedWidget()
         self.right.addWidget(self.page)
         self.right.addWidget(self.notifications)
@@ -138,6 +136,19 @@ class MainWindow(QMainWindow):
         self.tray = Tray(workspace, self)
         self.tray.opened.connect(self._come_forward)
         self.tray.alerts_asked.connect(lambda: self._show_count("alerts"))
+
+    @cached_property
+    def alerts(self) -> AlertsPage:
+        """Made when it is first shown, as is the other."""
+        page = AlertsPage(self.workspace)
+        self.notifications.addWidget(page)
+        return page
+
+    @cached_property
+    def events(self) -> EventsPage:
+        page = EventsPage(self.workspace)
+        self.notifications.addWidget(page)
+        return page
 
     def _come_forward(self) -> None:
         self.setWindowState(self.windowState() & ~Qt.WindowState.WindowMinimized)

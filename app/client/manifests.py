@@ -16,12 +16,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-
 from app.api import Failure
 from app.client.part_files import sync_folder
+from app.client.signatures import SigningKey, fits
 from app.client.transfer_types import MANIFEST_SUFFIX
 from app.client.verification import Findings
 from app.config import default_data_dir
@@ -60,7 +57,7 @@ def manifest_of(path: Path) -> Path:
 
 def write_manifest(path: Path, findings: Findings, key_file: Path | None) -> Path:
     """Sign what was found in a finished file; answer where. :raise OSError: it cannot be written."""
-    key = _private_key(key_file or default_data_dir() / KEY_FILE)
+    key = SigningKey(key_file or default_data_dir() / KEY_FILE)
     vm = vm_of(findings.description)
     sizes = sizes_of(findings.description)
     about: dict[str, Any] = {
@@ -71,7 +68,7 @@ def write_manifest(path: Path, findings: Findings, key_file: Path | None) -> Pat
         "made": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "vm": {"name": vm.text("name_label"), "uuid": vm.text("uuid")},
         "disks": {disk: {"size": sizes[disk], "blocks": text} for disk, text in findings.summaries.items()},
-        "public_key": _text(_raw(key.public_key())),
+        "public_key": _text(key.public),
     }
     signed = {"manifest": about, "signature": _text(key.sign(_canonical(about)))}
     target = manifest_of(path)
@@ -94,10 +91,9 @@ def read_manifest(path: Path) -> Manifest | None:
         whole = json.loads(text)
         about, signature = whole["manifest"], base64.b64decode(whole["signature"], validate=True)
         public = base64.b64decode(about["public_key"], validate=True)
-        Ed25519PublicKey.from_public_bytes(public).verify(signature, _canonical(about))
+        if not fits(public, signature, _canonical(about)):
+            raise ManifestError("The manifest was changed: its signature is wrong.")
         return Manifest(str(about["vm"]["name"]), int(about["size"]), str(about["sha256"]), fingerprint(public))
-    except InvalidSignature:
-        raise ManifestError("The manifest was changed: its signature is wrong.") from None
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise ManifestError("The manifest beside the file is none.") from error
 
@@ -110,34 +106,6 @@ def fingerprint(public: bytes) -> str:
 
 def _canonical(about: Mapping[str, Any]) -> bytes:
     return json.dumps(about, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
-
-
-def _private_key(path: Path) -> Ed25519PrivateKey:
-    """The key in a file that only we may read; made if it is not there."""
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        content = _new_key(path)
-    key = serialization.load_pem_private_key(content, None)
-    if not isinstance(key, Ed25519PrivateKey):
-        raise OSError(f"{path} holds another kind of key")
-    return key
-
-
-def _new_key(path: Path) -> bytes:
-    content = Ed25519PrivateKey.generate().private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    return content
-
-
-def _raw(key: Ed25519PublicKey) -> bytes:
-    return key.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
 
 
 def _text(data: bytes) -> str:

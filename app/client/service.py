@@ -14,9 +14,9 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import Final, Literal
-from xml.sax.saxutils import escape
 
 from app.client.local_address import HOST, place_of
 from app.config import Config
@@ -116,9 +116,9 @@ def task_xml(config: Config) -> bytes:
   </Settings>
   <Actions>
     <Exec>
-      <Command>{escape(program)}</Command>
-      <Arguments>{escape(subprocess.list2cmdline(arguments))}</Arguments>
-      <WorkingDirectory>{escape(str(ROOT))}</WorkingDirectory>
+      <Command>{escape(program, quote=False)}</Command>
+      <Arguments>{escape(subprocess.list2cmdline(arguments), quote=False)}</Arguments>
+      <WorkingDirectory>{escape(str(ROOT), quote=False)}</WorkingDirectory>
     </Exec>
   </Actions>
 </Task>

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
 from enum import Enum
+from html import escape
 from typing import Any, Final
 from xml.etree import ElementTree
-from xml.sax.saxutils import escape
 
 import msgspec
 
@@ -57,7 +57,7 @@ def _text(text: str) -> str:
     if _NOT_XML.search(text):
         raise type_error("text that XML cannot hold")
     # A bare carriage return would arrive as a line feed (section 2.11).
-    return escape(text, {"\r": "&#13;"})
+    return escape(text, quote=False).replace("\r", "&#13;")
 
 
 def reply(body: bytes) -> Any:

@@ -34,14 +34,14 @@ class Counter(Protocol):
         ...
 
 
-#: makes the counter of an engine, on the engine's own loop
+#: makes the counter of an engine, in a thread of its own: it may have to load a server first
 Serve = Callable[[Engine], Counter]
 
 
 class EngineThread:
     """Runs one engine. `open` and `close` may be awaited from any event loop.
 
-    :param serve: opens the engine to other programs of the same user. Where that fails it goes on without.
+    :param serve: what `serve` opens to other programs of the same user.
     """
 
     def __init__(
@@ -68,6 +68,14 @@ class EngineThread:
         self._thread.start()
         await asyncio.wrap_future(ready)
 
+    async def serve(self) -> None:
+        """Open the engine to other programs of the same user. Where that fails it goes on without.
+
+        By itself, after `open`: what it loads takes longer than the engine, and nobody waits for it.
+        :raise ConnectionLost: the engine is closed.
+        """
+        await self.run(self._open_counter())
+
     async def close(self) -> None:
         """Close the engine and end the thread."""
         loop, self._loop = self._loop, None
@@ -84,11 +92,10 @@ class EngineThread:
             raise ConnectionLost("the engine is closed")
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
 
-    async def _begin(self) -> None:
-        await self.engine.open()
+    async def _open_counter(self) -> None:
         if self._serve is None:
             return
-        counter = self._serve(self.engine)
+        counter = await asyncio.to_thread(self._serve, self.engine)
         try:
             await counter.open()
         except OSError as error:
@@ -107,7 +114,7 @@ class EngineThread:
         asyncio.set_event_loop(loop)
         try:
             self.engine = Engine(self._config, self._driver, merge_delay=self._merge_delay)
-            loop.run_until_complete(self._begin())
+            loop.run_until_complete(self.engine.open())
         except BaseException as error:
             loop.close()
             ready.set_exception(error)

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
 from enum import Enum
+from html import escape
 from typing import Any, Final
-from xml.sax.saxutils import escape
 
 from lxml import etree
 
@@ -46,7 +46,7 @@ def _inner(value: Any) -> str:
 
 def _text(value: object) -> str:
     text = str(value.value) if isinstance(value, Enum) else str(value)
-    return escape(_NOT_XML.sub("\N{REPLACEMENT CHARACTER}", text))
+    return escape(_NOT_XML.sub("\N{REPLACEMENT CHARACTER}", text), quote=False)
 
 
 def read(document: bytes) -> Any:

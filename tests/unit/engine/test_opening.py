@@ -243,6 +243,7 @@ async def test_other_programs_reach_the_engine_in_the_thread_while_it_is_open(da
         config, SimulatedDriver(), serve=lambda engine: LocalServer(engine, engine_socket_in(data_dir))
     )
     await thread.open()
+    await thread.serve()
     session = await Session.open(UnixTransport(config.engine_socket), originator="another program")
     assert len(await session.get_all_records(Pool)) == 1
     await session.close()
@@ -255,6 +256,7 @@ async def test_an_engine_that_cannot_be_reached_opens_all_the_same(data_dir: Pat
         load(data_dir), SimulatedDriver(), serve=lambda engine: LocalServer(engine, data_dir / "none" / "engine.sock")
     )
     await thread.open()
+    await thread.serve()
     assert len(await (await Session.open(LocalTransport(thread))).get_all_records(Pool)) == 1
     await thread.close()
 

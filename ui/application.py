@@ -19,6 +19,7 @@ from app.client.transport import Transport
 from app.config import Config
 from app.engine.engine import CannotOpen, DataFolderInUse
 from app.engine.local import EngineThread, LocalTransport, Serve
+from app.garbage import collector
 from ui.base import loop, theme
 from ui.base.dialogs import ErrorDialog, ask
 from ui.base.handover import Door, hand_over
@@ -63,6 +64,7 @@ class Desktop:
         self.workspace.service = None if self.attached else Service(self._config)
         self._watcher.start()
         await self._watcher.filled()
+        collector.keep()
         self.window = MainWindow(self.workspace)
         self.workspace.window = self.window
         self.window.close_requested.connect(self._closed.set)

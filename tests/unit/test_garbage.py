@@ -83,10 +83,54 @@ def test_old_objects_are_not_searched_while_they_are_as_many(
     collector: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     searched: list[int] = []
-    sizes = iter([100, 100, 100 * FULL_SEARCH_GROWTH, 100 * FULL_SEARCH_GROWTH + 1, 1])
+    objects = {0: 10, 1: 20, 2: 100}
+
+    def collect(generation: int = 2) -> int:
+        searched.append(generation)
+        return 5
+
     monkeypatch.setattr(gc, "get_count", lambda: (9999, 99, 99))
-    monkeypatch.setattr(gc, "collect", lambda generation=2: searched.append(generation))
-    monkeypatch.setattr(gc, "get_objects", lambda _generation: range(int(next(sizes))))
-    for _ in range(3):
+    monkeypatch.setattr(gc, "collect", collect)
+    monkeypatch.setattr(gc, "get_objects", lambda generation: range(objects[generation]))
+    for _ in range(5):
         collector.step()
-    assert searched == [2, 1, 2]
+    # 25 of 30 young ones live on each time; 25 are not more than a quarter of 100, 50 are
+    assert searched == [1, 2, 1, 1, 2]
+    assert FULL_SEARCH_GROWTH == 1.25
+
+
+def test_what_is_kept_is_not_searched_but_what_comes_later_is(collector: Collector) -> None:
+    early = Knot()
+    kept = weakref.ref(early)
+    collector.keep()
+    try:
+        late = Knot()
+        found = weakref.ref(late)
+        del early, late
+        gc.collect()
+        assert kept() is not None
+        assert found() is None
+    finally:
+        gc.unfreeze()
+    gc.collect()
+    assert kept() is None
+
+
+def test_what_is_kept_is_freed_when_nobody_has_it(collector: Collector) -> None:
+
+    holder = type("Holder", (), {"__slots__": ("value", "__weakref__")})()
+    holder.value = {1, 2}
+    gone = weakref.ref(holder)
+    collector.keep()
+    try:
+        del holder
+        assert gone() is None
+    finally:
+        gc.unfreeze()
+
+
+def test_nothing_is_kept_where_python_searches_by_itself(collector: Collector) -> None:
+    collector.stop()
+    frozen = gc.get_freeze_count()
+    collector.keep()
+    assert gc.get_freeze_count() == frozen

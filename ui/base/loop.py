@@ -11,7 +11,7 @@ import qasync
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
 
-from app.garbage import Collector
+from app.garbage import collector
 
 T = TypeVar("T")
 SEARCH_INTERVAL: Final = 500
@@ -36,7 +36,6 @@ def run(app: QApplication, main: Coroutine[Any, Any, T]) -> T:
 @contextmanager
 def garbage_is_found_here() -> Iterator[None]:
     """Meanwhile garbage is searched for by this thread's events only: widgets may be among it."""
-    collector = Collector()
     timer = QTimer(interval=SEARCH_INTERVAL)
     timer.timeout.connect(collector.step)
     collector.start()

@@ -33,6 +33,26 @@ def _unlock(invocation: Invocation) -> None:
     invocation.change("VM.unlock_snapshot", snapshot(invocation))
 
 
+def _drop_memory(invocation: Invocation) -> None:
+    """What XenAPI has for it: a checkpoint that is shut down keeps its disks and lets its memory go."""
+    ref = snapshot(invocation)
+    record = invocation.inventory.get("VM", ref) or {}
+    if record.get("power_state") != "Suspended":
+        raise CommandError(f"The snapshot {record['uuid']} has no memory.")
+    invocation.change("VM.hard_shutdown", ref)
+
+
+def _provision(invocation: Invocation) -> None:
+    invocation.change("VM.provision", invocation.inventory.by_uuid("VM", invocation.words.required("uuid")))
+
+
+def _take_in(invocation: Invocation) -> None:
+    words = invocation.words
+    sr = invocation.inventory.by_uuid("SR", words.required("sr-uuid"))
+    named = (words.required("filename"), words.required("name-label"))
+    invocation.created("VDI", str(invocation.change("VDI.import_file", sr, *named, progress=True)))
+
+
 def _readiness(invocation: Invocation) -> None:
     operation = invocation.words.get("operation", "snapshot")
     if operation not in _OPERATIONS:
@@ -96,6 +116,13 @@ def commands() -> list[Command]:
             optional=(*names, "owner", "until"),
             ours=True,
         ),
+        Command(
+            "snapshot-drop-memory",
+            _drop_memory,
+            "Free the memory that a snapshot with memory keeps. Its disks stay; it cannot be resumed any more.",
+            optional=names,
+            ours=True,
+        ),
         Command("snapshot-unlock", _unlock, "Allow to delete a locked snapshot again.", optional=names, ours=True),
         Command(
             "vm-snapshot-readiness",
@@ -112,6 +139,7 @@ def commands() -> list[Command]:
             ours=True,
         ),
         *_group_and_merge_commands(),
+        *_making_commands(),
     ]
 
 
@@ -137,6 +165,26 @@ def _group_and_merge_commands() -> list[Command]:
             _coalesce,
             "Merge now what an SR has yet to merge, and wait for it.",
             required=("uuid",),
+            optional=("progress",),
+            ours=True,
+        ),
+    ]
+
+
+def _making_commands() -> list[Command]:
+    return [
+        Command(
+            "vm-provision",
+            _provision,
+            "Turn a copy of a template or snapshot (vm-clone, vm-copy) into a VM, with the disks that it describes.",
+            required=("uuid",),
+            ours=True,
+        ),
+        Command(
+            "vdi-import-file",
+            _take_in,
+            "Make a VDI of a disk image that lies on the engine's own machine: qcow2, VHD, VMDK or raw.",
+            required=("sr-uuid", "filename", "name-label"),
             optional=("progress",),
             ours=True,
         ),

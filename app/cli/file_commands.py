@@ -108,7 +108,15 @@ def _import(invocation: Invocation) -> None:
     if invocation.dry_run:
         invocation.change("PUT /import", sr, str(path))
         return
-    made = invocation.transfers.import_vm(path, sr, restore=words.flag("preserve"), force=words.flag("force"))
+    networks = {name: inventory.by_uuid("network", uuid) for name, uuid in words.under("network").items()}
+    made = invocation.transfers.import_vm(
+        path,
+        sr,
+        restore=words.flag("preserve"),
+        force=words.flag("force"),
+        networks=networks,
+        name=words.get("new-name-label"),
+    )
     inventory.forget()
     uuids = inventory.uuids("VM", made)
     invocation.result(uuids if invocation.as_json else ",".join(uuids))
@@ -192,7 +200,7 @@ def _imports() -> list[Command]:
             "is given. With --force, damaged blocks and an existing VM of the same uuid are no obstacle.",
             optional=("filename", "preserve", "sr-uuid", "force", "metadata", "dry-run"),
             common=True,
-            unlisted=("progress",),
+            unlisted=("progress", "new-name-label", "network:"),
         ),
         Command(
             "vdi-import",

@@ -9,13 +9,16 @@ from app.cli.errors import ServerFailure
 from app.cli.inventory import Inventory, Object
 from app.cli.invocation import Invocation
 
+KEEP: Final = "keep-snapshots"
+"""A parameter of ours: with it a VM goes alone, as the desktop does it unless told otherwise."""
 SHARED: Final = "** WARNING: disk is shared by other VMs"
 
 
 def uninstall(invocation: Invocation, vms: Sequence[str]) -> None:
-    """Show what would go, ask unless forced, and destroy it. A VM goes with its snapshots."""
+    """Show what would go, ask unless forced, and destroy it. A VM goes with its snapshots, unless they are kept."""
     inventory = invocation.inventory
-    doomed = list(dict.fromkeys(ref for vm in vms for ref in (vm, *_snapshots(inventory, vm))))
+    alone = invocation.words.flag(KEEP)
+    doomed = list(dict.fromkeys(ref for vm in vms for ref in (vm, *(() if alone else _snapshots(inventory, vm)))))
     invocation.print("The following items are about to be destroyed")
     disks = {ref: disks_of(inventory, ref) for ref in doomed}
     for ref in doomed:
@@ -28,7 +31,7 @@ def uninstall(invocation: Invocation, vms: Sequence[str]) -> None:
     if not (invocation.words.flag("force") or invocation.dry_run or invocation.confirmed()):
         return
     for vm in vms:
-        _remove(invocation, vm, disks)
+        _remove(invocation, vm, [] if alone else _snapshots(inventory, vm), disks)
     invocation.note("All objects destroyed")
 
 
@@ -56,9 +59,8 @@ def _is_shared(inventory: Inventory, vm: str, vdi: Object) -> bool:
     return any(vbd is not None and vbd["VM"] != vm for vbd in vbds)
 
 
-def _remove(invocation: Invocation, vm: str, disks: dict[str, list[str]]) -> None:
+def _remove(invocation: Invocation, vm: str, snapshots: Sequence[str], disks: dict[str, list[str]]) -> None:
     """In one message where the server has it, so that a failure leaves nothing half removed."""
-    snapshots = _snapshots(invocation.inventory, vm)
     try:
         invocation.change("VM.uninstall", vm, bool(snapshots))
     except ServerFailure as failure:

@@ -8,7 +8,7 @@ from app.cli.command import VM_SELECTORS, Command
 from app.cli.errors import CommandError
 from app.cli.inventory import NULL
 from app.cli.invocation import Invocation
-from app.cli.removal import uninstall
+from app.cli.removal import KEEP, uninstall
 from app.cli.vm_commands import reset_power_state
 
 _NAMES: Final = ("uuid", "snapshot-uuid")
@@ -136,5 +136,6 @@ def _ending_commands() -> list[Command]:
             required=("template-uuid",),
             optional=("force",),
             common=True,
+            unlisted=(KEEP,),
         ),
     ]

@@ -54,9 +54,9 @@ class Transfers:
 
         self._run(work)
 
-    def import_vm(self, path: Path, sr: str, *, restore: bool, force: bool) -> tuple[str, ...]:
-        """Take a file in; the new VMs. :param sr: "": the pool's default."""
-        options = ImportOptions(sr=Ref[SR](sr) if sr else None, restore=restore, force=force)
+    def import_vm(self, path: Path, sr: str, **given: Any) -> tuple[str, ...]:
+        """Take a file in; the new VMs. :param sr: "": the pool's default. :param given: fields of `ImportOptions`."""
+        options = ImportOptions(sr=Ref[SR](sr) if sr else None, **given)
 
         async def work(session: Session, report: Callable[[Progress], None]) -> tuple[str, ...]:
             if path.suffix.lower() in _APPLIANCES:

@@ -9,7 +9,7 @@ from app.cli.command import VM_SELECTORS, Command
 from app.cli.errors import CommandError
 from app.cli.inventory import NULL, Object
 from app.cli.invocation import Invocation
-from app.cli.removal import uninstall
+from app.cli.removal import KEEP, uninstall
 
 FORCE_NEEDED: Final = (
     "This operation is dangerous and may cause data loss. This operation must be forced (use --force)."
@@ -240,6 +240,7 @@ def _ending_commands() -> list[Command]:
             "Uninstall a VM. This operation will destroy those VDIs that are marked RW and connected to this VM only. "
             "To simply destroy the VM record, use vm-destroy.",
             "force",
+            unlisted=(KEEP,),
         ),
         Command(
             "vm-destroy",

@@ -29,6 +29,7 @@ from PySide6.QtWidgets import (
 from shiboken6 import isValid
 
 from ui.base import fonts, icons, text
+from ui.base.xe_menu import offer_xe
 
 MARGIN = 24
 GAP = 8
@@ -81,6 +82,8 @@ class Dialog(QDialog):
     """The shell of every dialog: title, ``content``, and a row of buttons at the lower right.
 
     ``set_problem`` is how a dialog refuses: the primary button is disabled and says why.
+
+    :param xe: the line for a terminal that does what the primary button does; see :mod:`ui.base.xe_lines`.
     """
 
     def __init__(
@@ -90,9 +93,11 @@ class Dialog(QDialog):
         primary: str = "",
         danger: bool = False,
         cancel: str = "Cancel",
+        xe: str = "",
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
+        self._xe = xe
         self.setWindowTitle(title)
         self.setAccessibleName(title)
         self.setModal(True)
@@ -131,8 +136,13 @@ class Dialog(QDialog):
         button.setDefault(not danger)
         button.setAutoDefault(not danger)
         button.clicked.connect(self.accept)
+        offer_xe(button, lambda: self.xe_line())
         self.buttons.addWidget(button)
         return button
+
+    def xe_line(self) -> str:
+        """What a terminal would be told in place of the primary button, as the answers stand; "" for nothing."""
+        return self._xe
 
     def showEvent(self, event: QShowEvent) -> None:
         """Fit the height to words that wrap: Qt reserves room for them as if the dialog were narrow."""
@@ -188,9 +198,10 @@ class ConsequenceDialog(Dialog):
         *,
         primary: str,
         danger: bool = False,
+        xe: str = "",
         parent: QWidget | None = None,
     ) -> None:
-        super().__init__(title, primary=primary, danger=danger, parent=parent)
+        super().__init__(title, primary=primary, danger=danger, xe=xe, parent=parent)
         self.sentence = self.add_sentence(sentence)
         self.consequences = ConsequenceList(consequences)
         self.content.addWidget(self.consequences)
@@ -262,9 +273,10 @@ class ErrorDialog(Dialog):
         details: str = "",
         *,
         primary: str = "",
+        xe: str = "",
         parent: QWidget | None = None,
     ) -> None:
-        super().__init__(what, primary=primary, cancel="Close", parent=parent)
+        super().__init__(what, primary=primary, cancel="Close", xe=xe, parent=parent)
         self.setWindowTitle(QGuiApplication.applicationDisplayName() or what)
         self._put_icon_beside_heading()
         for words, role in ((why, ""), (what_to_do, "quiet")):

@@ -15,5 +15,9 @@ class PropertyPage(WizardPage):
         """Send what was changed. :raise Failure: it was refused."""
         raise NotImplementedError
 
+    def xe_line(self) -> str:
+        """What a terminal would be told to save the same; "" where nothing was changed."""
+        return ""
+
     def stop(self) -> None:
         """The page goes: end what it has begun."""

@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
 
 from ui.base import fonts, icons, text, theme
 from ui.base.dialogs import GAP, GROUP, MARGIN, label
+from ui.base.xe_menu import offer_xe
 
 _STEPS_WIDTH = 208
 _SUMMARY_WIDTH = 256
@@ -141,6 +142,10 @@ class Wizard(QDialog):
         if earlier:
             self._enter(earlier[-1])
 
+    def xe_line(self) -> str:
+        """What a terminal would be told in place of the last button, as the answers stand; "" for nothing."""
+        return ""
+
     def is_last(self) -> bool:
         """Whether the button now finishes."""
         return self._stack.currentIndex() == self._relevant_indexes()[-1]
@@ -190,6 +195,7 @@ class Wizard(QDialog):
         self.cancel.setAutoDefault(False)
         self.back.clicked.connect(self.go_back)
         self.next.clicked.connect(self.go_next)
+        offer_xe(self.next, lambda: self.xe_line() if self.is_last() else "")
         self.cancel.clicked.connect(self.reject)
 
     def _lay_out(self, title: str, summary: QWidget | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,7 @@ from ui.base.workspace import Workspace
 from ui.exchange.exporting import say_done
 from ui.exchange.target import TargetField
 from ui.exchange.transfer import PLAIN, follow
+from ui.exchange.xe_lines import disk_line
 from ui.models.chain import Chains
 from ui.widgets.cards import ChoiceCard
 
@@ -35,6 +37,7 @@ class ExportDiskDialog(Dialog):
 
     def __init__(self, workspace: Workspace, vdi: VDI, parent: QWidget | None = None) -> None:
         name = vdi.name_label or "Unnamed"
+        self._vdi = vdi
         super().__init__(f"Export the disk “{name}”", primary="Export", parent=parent)
         facts = Chains(workspace.cache).of_disk(vdi)
         self._size = max(0, vdi.virtual_size)
@@ -62,6 +65,9 @@ class ExportDiskDialog(Dialog):
     def format(self) -> DiskFormat:
         """What is chosen."""
         return next(key for key, card in self.cards.items() if card.isChecked())
+
+    def xe_line(self) -> str:
+        return disk_line(self._vdi, os.fspath(self.target.path()), self.format())
 
     def _follow(self) -> None:
         kinds = [key for key, card in self.cards.items() if card.isChecked()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from ui.base.wizard import Wizard
 from ui.base.workspace import Workspace
 from ui.exchange.export_pages import ContentsPage, FilePage, FinishPage, PackingPage, manifest_name
 from ui.exchange.subject import Subject
+from ui.exchange.xe_lines import export_line
 from ui.widgets.cards import Card
 from ui.widgets.facts import Fact, FactGrid
 
@@ -74,6 +76,10 @@ class ExportWizard(Wizard):
         self.packing.remember()
         self.file.target.remember()
         return ExportWish(self._subject, self.file.target.path(), self.options())
+
+    def xe_line(self) -> str:
+        wish = self.wish_now()
+        return export_line(self._subject.record, os.fspath(wish.path), wish.options)
 
     def stop(self) -> None:
         """Ask the engine no more: the wizard goes."""

@@ -9,6 +9,7 @@ from typing import Final
 from PySide6.QtWidgets import QWidget
 
 from app.api import SR, Network, Ref
+from app.client.exchange import ImportOptions
 from ui.base.dialogs import Consequence
 from ui.base.sizes_and_dates import count, size
 from ui.base.wizard import Wizard
@@ -16,6 +17,7 @@ from ui.base.workspace import Workspace
 from ui.exchange.contents import Contents
 from ui.exchange.import_pages import FilePage, FinishPage
 from ui.exchange.place_pages import IdentityPage, NetworksPage, StoragePage
+from ui.exchange.xe_lines import import_disk_lines, import_lines
 from ui.widgets.cards import Card
 from ui.widgets.facts import FactGrid
 
@@ -32,6 +34,10 @@ class ImportWish:
     name: str
     restore: bool
     start: bool
+
+    def options(self) -> ImportOptions:
+        """How the client is to import it."""
+        return ImportOptions(sr=self.sr, restore=self.restore, networks=self.networks, name=self.name)
 
 
 class ImportWizard(Wizard):
@@ -73,6 +79,17 @@ class ImportWizard(Wizard):
             self.identity.restore(),
             start=self._may_start(found) and self.finish_page.start.isChecked(),
         )
+
+    def xe_line(self) -> str:
+        wish = self.wish()
+        if wish is None:
+            return ""
+        found, cache = wish.contents, self._workspace.cache
+        if found.kind == "disk":
+            size = found.virtual_size
+            return import_disk_lines(cache, found.path, found.carried_format, wish.sr, wish.name, size)
+        start = "" if not wish.start else "vm-resume" if found.has_memory else "vm-start"
+        return import_lines(cache, found.path, wish.options(), start)
 
     def stop(self) -> None:
         """Look at nothing any more: the wizard goes."""

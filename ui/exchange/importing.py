@@ -48,10 +48,8 @@ async def take_in(workspace: Workspace, wish: ImportWish) -> None:
     if wish.contents.kind == "disk":
         await _disk(workspace, wish)
         return
-    options = ImportOptions(sr=wish.sr, restore=wish.restore, networks=wish.networks, name=wish.name)
-    entry, made = await follow(
-        workspace, f"Importing {wish.name}", ("", ""), IMPORT, partial(_read, workspace, wish.contents, options)
-    )
+    work = partial(_read, workspace, wish.contents, wish.options())
+    entry, made = await follow(workspace, f"Importing {wish.name}", ("", ""), IMPORT, work)
     vm = made[0]
     entry.subject = ("VM", vm)
     workspace.history.changed.emit(entry)

@@ -25,6 +25,7 @@ from app.client.rfb import Update
 from ui.base import icons
 from ui.base.dialogs import GAP, GROUP, ask, label
 from ui.base.workspace import Workspace
+from ui.base.xe_menu import offer_xe
 from ui.machines.console_link import ConsoleLink
 from ui.machines.screen import GuestScreen
 from ui.models.states import doing, is_machine
@@ -120,6 +121,7 @@ class ConsoleTab(QWidget):
         self.screen_view.focus_changed.connect(self._show_hint)
         self.notice.acted.connect(self._run_act)
         self.empty_act.clicked.connect(self._run_act)
+        offer_xe(self.empty_act, lambda: self._workspace.commands.xe_line(self._act, (("VM", self._ref),)))
         self.scale.set_current(self._workspace.settings.get("console/scale", "fit"))
         self._set_scale(self.scale.current())
 

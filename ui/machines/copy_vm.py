@@ -13,6 +13,7 @@ from ui.base.dialogs import GAP, Dialog, ask, label
 from ui.base.workspace import Workspace
 from ui.machines.copy_choice import CopyChoice
 from ui.machines.creation import Way
+from ui.machines.xe_lines import copy_line
 from ui.models.names import unique_name, vm_names
 from ui.models.reasons import why_not
 from ui.models.states import Chosen, is_machine, is_own_template
@@ -68,6 +69,7 @@ class CopyDialog(Dialog):
 
     def __init__(self, cache: ObjectCache, vm: VM, parent: QWidget | None = None) -> None:
         what = "template" if vm.is_a_template else "VM"
+        self._cache, self._vm = cache, vm
         super().__init__(f"Copy “{vm.name_label}”", primary="Copy", parent=parent)
         self.add_sentence(f"A {what} with the same settings and disks is made. Its snapshots are not copied.", "quiet")
         self._taken = vm_names(cache)
@@ -88,6 +90,9 @@ class CopyDialog(Dialog):
         self.choice.show_source(vm)
         self.setMinimumWidth(_WIDTH)
         self.name.setFocus()
+
+    def xe_line(self) -> str:
+        return copy_line(self._cache, self._vm, self.name.text().strip(), self.choice.way())
 
     def _check(self) -> None:
         name = self.name.text().strip()

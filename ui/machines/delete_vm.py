@@ -14,7 +14,9 @@ from ui.base.dialogs import Consequence, ConsequenceDialog, ask
 from ui.base.sizes_and_dates import count, size
 from ui.base.text import tooltip
 from ui.base.workspace import Workspace
+from ui.base.xe_lines import together
 from ui.machines.together import able, report, run_each
+from ui.machines.xe_lines import delete_line
 from ui.models.reasons import why_not
 from ui.models.states import Chosen, is_machine, is_template
 
@@ -112,7 +114,7 @@ class DeleteDialog(ConsequenceDialog):
     def __init__(self, chosen: Sequence[Chosen], doomed: Doomed, parent: QWidget | None = None) -> None:
         what = f"“{chosen[0][1].name_label}”" if len(chosen) == 1 else count(len(chosen), "VM")
         kind = "Template" if all(is_template(vm) for _, vm in chosen) else "VM"
-        self._doomed = doomed
+        self._doomed, self._chosen = doomed, tuple(chosen)
         self.snapshots = QCheckBox(f"Also delete {self._their()} {count(len(doomed.snapshots), 'snapshot')}")
         super().__init__(
             f"Delete {what}?",
@@ -134,6 +136,9 @@ class DeleteDialog(ConsequenceDialog):
     def with_snapshots(self) -> bool:
         """Whether the snapshots go too."""
         return self.snapshots.isChecked()
+
+    def xe_line(self) -> str:
+        return together(*(delete_line(vm, with_snapshots=self.with_snapshots()) for _, vm in self._chosen))
 
     def _their(self) -> str:
         return "its" if len({s.snapshot_of for s in self._doomed.snapshots}) == 1 else "their"

@@ -14,6 +14,7 @@ from app.client import Delta
 from ui.base.dialogs import GROUP, MARGIN
 from ui.base.text import tooltip
 from ui.base.workspace import Workspace
+from ui.base.xe_menu import offer_xe
 from ui.machines.facts import (
     about_facts,
     disk_facts,
@@ -73,6 +74,7 @@ class GeneralTab(QWidget):
         self.show_snapshots.clicked.connect(lambda: workspace.show("VM", self._ref, "snapshots"))
         self.show_chains.clicked.connect(self._show_chains)
         self.resume.clicked.connect(lambda: workspace.commands.run("vm.resume", (("VM", self._ref),)))
+        offer_xe(self.resume, lambda: workspace.commands.xe_line("vm.resume", (("VM", self._ref),)))
         self.copy_uuid.clicked.connect(self._copy_uuid)
         self.health.answered.connect(self._show_health)
         self._minute = QTimer(self)

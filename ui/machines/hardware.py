@@ -2,8 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from app.api import VM, Ref
 from app.client import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a VM's properties are to be; memory in bytes."""
+
+    name: str
+    description: str
+    tags: frozenset[str]
+    cpus: int
+    memory: int
 
 
 async def set_cpus(session: Session, ref: Ref[VM], cpus: int, most_now: int) -> None:

@@ -18,6 +18,7 @@ from ui.machines.new_vm.hardware_page import HardwarePage
 from ui.machines.new_vm.name_page import NamePage
 from ui.machines.new_vm.network_page import NetworkPage
 from ui.machines.new_vm.source_page import SourcePage
+from ui.machines.wizard_lines import new_vm_lines
 from ui.widgets.cards import Card
 from ui.widgets.facts import Fact, FactGrid
 
@@ -102,6 +103,10 @@ class NewVmWizard(Wizard):
             mac=self.network.address(),
             start=self.finish_page.start.isChecked(),
         )
+
+    def xe_line(self) -> str:
+        plan = self.plan()
+        return new_vm_lines(self._workspace.cache, plan) if plan is not None else ""
 
     def stop(self) -> None:
         """Look at nothing any more: the wizard goes."""

@@ -12,6 +12,7 @@ from ui.base.commands import ENABLED, CommandState, Selection, disabled
 from ui.base.dialogs import Consequence, ConsequenceDialog, ask
 from ui.base.sizes_and_dates import count, date_and_time
 from ui.base.workspace import Workspace
+from ui.machines.xe_lines import recreate_line
 from ui.models.orphans import is_orphan, name_of_gone, orphans
 from ui.models.reasons import why_not
 
@@ -64,6 +65,7 @@ def recreate_dialog(cache: ObjectCache, snapshot: VM, parent: QWidget | None = N
         f"It is made again as it was on {date_and_time(snapshot.snapshot_time)}, at “{snapshot.name_label}”.",
         said,
         primary="Recreate VM",
+        xe=recreate_line(snapshot),
         parent=parent,
     )
 

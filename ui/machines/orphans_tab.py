@@ -18,6 +18,7 @@ from ui.base.dialogs import GAP, GROUP, label
 from ui.base.sizes_and_dates import age, count, exact, size
 from ui.base.text import tooltip
 from ui.base.workspace import Workspace
+from ui.base.xe_menu import offer_xe
 from ui.machines.orphans import GONE
 from ui.models.chain import Chains
 from ui.models.orphans import name_of_gone, orphans
@@ -144,6 +145,10 @@ class OrphansTab(SeenPage):
         if command in self._workspace.commands.ids():
             self._workspace.commands.run(command, self.chosen())
 
+    def xe_line(self, command: str) -> str:
+        """What a terminal would be told to do it."""
+        return self._workspace.commands.xe_line(command, self.chosen())
+
     # ---- layout -----------------------------------------------------------------------------------------------
 
     def _lay_out(self) -> None:
@@ -159,6 +164,7 @@ class OrphansTab(SeenPage):
             if command in self._workspace.commands.ids():
                 made = self.buttons[command] = button(said, icon, kind)
                 made.clicked.connect(partial(self.run, command))
+                offer_xe(made, partial(self.xe_line, command))
                 bar.addWidget(made)
         bar.addStretch()
         bar.addWidget(self.search)

@@ -15,6 +15,7 @@ from ui.base.failures import explain
 from ui.base.sizes_and_dates import count
 from ui.base.workspace import Workspace
 from ui.machines.together import able, report, run_each, state_of
+from ui.machines.xe_lines import power_lines
 from ui.models.states import Chosen, machines
 from ui.widgets.outcomes import Outcome
 
@@ -149,7 +150,8 @@ def force_dialog(chosen: Sequence[Chosen], *, reboot: bool, parent: QWidget | No
         lost.append(("memory", "The memory of suspended VMs is thrown away: they start afresh."))
     kept: Consequence = ("alert-good", "Disks and snapshots stay.")
     title = f"{act}: {what}?"
-    return ConsequenceDialog(title, sentence, [*lost, kept], primary=act, danger=True, parent=parent)
+    lines = power_lines((_FORCE_REBOOT if reboot else _FORCE_SHUT_DOWN).operation, (vm for _, vm in chosen))
+    return ConsequenceDialog(title, sentence, [*lost, kept], primary=act, danger=True, xe=lines, parent=parent)
 
 
 def _of(workspace: Workspace, selection: Selection, act: _Act) -> CommandState:
@@ -191,6 +193,7 @@ async def _agreed(workspace: Workspace, chosen: Sequence[Chosen], act: _Act, sen
         sentence,
         [("vm", names)],
         primary=act.title,
+        xe=power_lines(act.operation, (vm for _, vm in can)),
         parent=workspace.window,
     )
     return bool(await ask(dialog))
@@ -210,6 +213,7 @@ async def _cleanly(workspace: Workspace, chosen: Sequence[Chosen], act: _Act, by
         "Forcing it is like pulling the plug: what programs have not saved is lost.",
         words.details,
         primary=by_force.title,
+        xe=power_lines(by_force.operation, (vm for _, vm in chosen)),
         parent=workspace.window,
     )
     assert dialog.primary is not None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFormLayout, QLineEdit, QPlainTextEdit, QSpinBox, QTabWidget, QVBoxLayout, QWidget
@@ -14,8 +13,10 @@ from ui.base.commands import ENABLED, CommandState, Selection, disabled
 from ui.base.dialogs import GAP, GROUP, Dialog, ask, label
 from ui.base.property_page import PropertyPage
 from ui.base.workspace import Workspace
+from ui.base.xe_lines import together
 from ui.machines.facts import the_host
-from ui.machines.hardware import set_cpus, set_memory
+from ui.machines.hardware import Wanted, set_cpus, set_memory
+from ui.machines.wizard_lines import properties_lines
 from ui.models.reasons import why_not_states
 
 MIB = 1024**2
@@ -23,17 +24,6 @@ MIB = 1024**2
 MOST_CPUS = 255
 MOST_MEMORY_MIB = 16 * 1024**2
 LEAST_MEMORY_MIB = 16
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What the dialog asks for; memory in bytes."""
-
-    name: str
-    description: str
-    tags: frozenset[str]
-    cpus: int
-    memory: int
 
 
 def can_show_properties(workspace: Workspace, selection: Selection) -> CommandState:
@@ -115,6 +105,7 @@ class PropertiesDialog(Dialog):
         self.tags = QLineEdit(", ".join(sorted(vm.tags)))
         self.cpus = QSpinBox()
         self.memory = QSpinBox()
+        self._vm = vm
         self._memory_before = vm.memory_static_max
         self._set_up(vm, cpus_of_host, memory_of_host)
         self._add_form()
@@ -141,6 +132,9 @@ class PropertiesDialog(Dialog):
             cpus=self.cpus.value(),
             memory=self._memory_before if kept else self.memory.value() * MIB,
         )
+
+    def xe_line(self) -> str:
+        return together(properties_lines(self._vm, self.wanted()), *(page.xe_line() for page in self._pages))
 
     def _add_tabs(self) -> QVBoxLayout:
         """A tab for each page that other features have; the answer is the layout of our own."""

@@ -12,9 +12,11 @@ from ui.base.commands import ENABLED, CommandState, Selection, disabled
 from ui.base.dialogs import Consequence, ConsequenceDialog, ask
 from ui.base.sizes_and_dates import count
 from ui.base.workspace import Workspace
+from ui.base.xe_lines import together
 from ui.machines.creation import NewVM
 from ui.machines.making import make
 from ui.machines.together import able, report, run_each, state_of
+from ui.machines.xe_lines import template_line
 from ui.models.names import unique_name, vm_names
 from ui.models.reasons import why_not
 from ui.models.states import Chosen, doing, is_template, machines
@@ -67,7 +69,8 @@ def convert_dialog(chosen: Sequence[Chosen], parent: QWidget | None = None) -> C
     said.append(("alert-good", "Convert to VM undoes this at any time."))
     title = f"Convert {what} to {'a template' if one else 'templates'}?"
     sentence = f"{what} {'becomes a template' if one else 'become templates'}, with the same disks and settings."
-    return ConsequenceDialog(title, sentence, said, primary="Convert", parent=parent)
+    lines = together(*(template_line(vm) for _, vm in chosen))
+    return ConsequenceDialog(title, sentence, said, primary="Convert", xe=lines, parent=parent)
 
 
 # ---- template to VM ---------------------------------------------------------------------------------------------

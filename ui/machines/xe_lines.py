@@ -1,42 +1,96 @@
-"""What a terminal would be told in place of the commands on VMs and templates."""
+"""What a terminal would be told in place of the commands on VMs and templates, and of their dialogs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
-from app.api import VM
+from app.api import VM, VMOperation
+from app.client import ObjectCache
 from ui.base.commands import XeLine
-from ui.base.xe_lines import always, line, of_each
+from ui.base.xe_lines import always, into, line, of_each, together
+from ui.machines.creation import Way
+
+#: by the end of a command's id: what is typed, its flags, and the operation that says which VMs take part
+POWER: Final[Mapping[str, tuple[str, tuple[str, ...], VMOperation]]] = {
+    "start": ("vm-start", (), VMOperation.start),
+    "shutdown": ("vm-shutdown", (), VMOperation.clean_shutdown),
+    "reboot": ("vm-reboot", (), VMOperation.clean_reboot),
+    "suspend": ("vm-suspend", (), VMOperation.suspend),
+    "resume": ("vm-resume", (), VMOperation.resume),
+    "pause": ("vm-pause", (), VMOperation.pause),
+    "unpause": ("vm-unpause", (), VMOperation.unpause),
+    "force_shutdown": ("vm-shutdown", ("--force",), VMOperation.hard_shutdown),
+    "force_reboot": ("vm-reboot", ("--force",), VMOperation.hard_reboot),
+}
 
 
-def _by_uuid(command: str, *flags: str) -> XeLine:
-    return of_each(VM, lambda vm: line(command, *flags, uuid=vm.uuid))
+def power_lines(operation: VMOperation, vms: Iterable[VM]) -> str:
+    """A line for each of these VMs."""
+    command, flags, _ = next(entry for entry in POWER.values() if entry[2] is operation)
+    return together(*(line(command, *flags, uuid=vm.uuid) for vm in vms))
 
 
-def _new(make: Callable[[VM, str], str]) -> XeLine:
-    return of_each(VM, lambda vm: make(vm, f"{vm.name_label} copy"))
+def copy_line(cache: ObjectCache, vm: VM, name: str, way: Way) -> str:
+    """A copy of a VM or template, fast or in full."""
+    if not way.full:
+        return line("vm-clone", uuid=vm.uuid, new_name_label=name)
+    return line("vm-copy", uuid=vm.uuid, new_name_label=name, **into(cache, way.sr))
 
+
+def delete_line(vm: VM, *, with_snapshots: bool) -> str:
+    """What deletes a VM or template, after a question. xe takes the snapshots along unless it is told to keep them."""
+    kept = {"keep_snapshots": "true"} if vm.snapshots and not with_snapshots else {}
+    if vm.is_a_template:
+        return line("template-uninstall", template_uuid=vm.uuid, **kept)
+    return line("vm-uninstall", uuid=vm.uuid, **kept)
+
+
+def template_line(vm: VM) -> str:
+    """What turns a VM into a template."""
+    return line("vm-param-set", uuid=vm.uuid, is_a_template="true")
+
+
+def recreate_line(snapshot: VM) -> str:
+    """What makes the VM of a snapshot again."""
+    return line("snapshot-revert", snapshot_uuid=snapshot.uuid)
+
+
+def _allowed(operation: VMOperation) -> Callable[[VM], bool]:
+    return lambda vm: operation in vm.allowed_operations
+
+
+def _power(name: str) -> XeLine:
+    command, flags, operation = POWER[name]
+    return of_each(VM, lambda vm: line(command, *flags, uuid=vm.uuid), _allowed(operation))
+
+
+def _copy(vm: VM) -> str:
+    fast = VMOperation.clone in vm.allowed_operations or VMOperation.copy not in vm.allowed_operations
+    return line("vm-clone" if fast else "vm-copy", uuid=vm.uuid, new_name_label=f"Copy of {vm.name_label}")
+
+
+def _new(vm: VM) -> str:
+    return line("vm-install", template_uuid=vm.uuid, new_name_label=f"{vm.name_label} copy")
+
+
+_DELETE: Final = of_each(VM, lambda vm: delete_line(vm, with_snapshots=False), _allowed(VMOperation.destroy))
 
 LINES: Final[Mapping[str, XeLine]] = {
+    **{f"vm.{name}": _power(name) for name in POWER},
     "vm.new": always(line("vm-install", template="TEMPLATE", new_name_label="NAME")),
-    "vm.start": _by_uuid("vm-start"),
-    "vm.shutdown": _by_uuid("vm-shutdown"),
-    "vm.reboot": _by_uuid("vm-reboot"),
-    "vm.suspend": _by_uuid("vm-suspend"),
-    "vm.resume": _by_uuid("vm-resume"),
-    "vm.pause": _by_uuid("vm-pause"),
-    "vm.unpause": _by_uuid("vm-unpause"),
-    "vm.force_shutdown": _by_uuid("vm-shutdown", "--force"),
-    "vm.force_reboot": _by_uuid("vm-reboot", "--force"),
-    "vm.copy": _new(lambda vm, name: line("vm-copy", uuid=vm.uuid, new_name_label=name)),
-    "vm.convert_to_template": of_each(VM, lambda vm: line("vm-param-set", uuid=vm.uuid, is_a_template="true")),
-    "vm.delete": _by_uuid("vm-uninstall"),
-    "vm.properties": _by_uuid("vm-param-list"),
-    "template.new_vm": _new(lambda vm, name: line("vm-install", template_uuid=vm.uuid, new_name_label=name)),
-    "template.quick_create": _new(lambda vm, name: line("vm-install", template_uuid=vm.uuid, new_name_label=name)),
-    "template.copy": _new(lambda vm, name: line("vm-copy", uuid=vm.uuid, new_name_label=name)),
-    "template.convert_to_vm": of_each(VM, lambda vm: line("template-param-set", uuid=vm.uuid, is_a_template="false")),
-    "template.delete": of_each(VM, lambda vm: line("template-uninstall", template_uuid=vm.uuid)),
-    "snapshot.recreate_vm": of_each(VM, lambda vm: line("snapshot-revert", snapshot_uuid=vm.uuid)),
+    "vm.copy": of_each(VM, _copy),
+    "vm.convert_to_template": of_each(VM, template_line, _allowed(VMOperation.make_into_template)),
+    "vm.delete": _DELETE,
+    "vm.properties": of_each(VM, lambda vm: line("vm-param-list", uuid=vm.uuid)),
+    "template.new_vm": of_each(VM, _new),
+    "template.quick_create": of_each(VM, _new),
+    "template.copy": of_each(VM, _copy),
+    "template.convert_to_vm": of_each(
+        VM,
+        lambda vm: line("template-param-set", uuid=vm.uuid, is_a_template="false"),
+        lambda vm: not (vm.is_default_template or vm.current_operations),
+    ),
+    "template.delete": _DELETE,
+    "snapshot.recreate_vm": of_each(VM, recreate_line),
 }

@@ -21,9 +21,18 @@ def orphans(cache: ObjectCache) -> dict[Ref[VM], VM]:
 
 def name_of_gone(snapshot: VM) -> str:
     """What the VM of a snapshot was called; "" where nobody noted it (XenServer notes it in a form of its own)."""
+    return _noted(snapshot, "name_label")
+
+
+def uuid_of_gone(snapshot: VM) -> str:
+    """The uuid of the VM of a snapshot, which it gets again when it is made again; "" where nobody noted it."""
+    return _noted(snapshot, "uuid")
+
+
+def _noted(snapshot: VM, field: str) -> str:
     try:
         kept = json.loads(snapshot.snapshot_metadata)
     except ValueError:
         return ""
-    name = kept.get("name_label", "") if isinstance(kept, dict) else ""
-    return name if isinstance(name, str) else ""
+    found = kept.get(field, "") if isinstance(kept, dict) else ""
+    return found if isinstance(found, str) else ""

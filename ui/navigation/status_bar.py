@@ -16,6 +16,8 @@ from ui.base.failures import explain
 from ui.base.history import Entry
 from ui.base.sizes_and_dates import count, duration
 from ui.base.workspace import Workspace
+from ui.base.xe_lines import cancel_lines
+from ui.base.xe_menu import offer_xe
 from ui.navigation.news import News, engine_tasks
 from ui.widgets.buttons import icon_button
 from ui.widgets.labels import ElidedLabel
@@ -47,6 +49,7 @@ class StatusBar(QStatusBar):
         self.cancel.setProperty("small", True)
         self.cancel.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.cancel.clicked.connect(self._cancel)
+        offer_xe(self.cancel, self.xe_line)
         self._shown: Entry | None = None
         self._mark = IconLabel("alert-good", 16)
         self.words = ElidedLabel("")
@@ -119,6 +122,10 @@ class StatusBar(QStatusBar):
         self.cancel.setAccessibleName(f"Cancel: {entry.title}")
         self._mark.hide()
         self._say(progress_words(entry))
+
+    def xe_line(self) -> str:
+        """What a terminal would be told to cancel what is shown; "" where the window does it itself."""
+        return cancel_lines(self._workspace.cache, (self._shown.task,)) if self._shown is not None else ""
 
     def _cancel(self) -> None:
         """Stop the operation that is shown."""

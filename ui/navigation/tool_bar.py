@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QToolBar, QWidget
 
 from ui.base import icons
 from ui.base.commands import Registry
-from ui.widgets.buttons import xe_menu
+from ui.base.xe_menu import xe_menu
 
 #: the commands in order, with the words of the tool bar
 SHOWN: Final = (

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from PySide6.QtWidgets import QApplication
 
 from app import __version__
-from app.api import Host
+from app.api import SR, VM, Host, Pool, Ref
 from ui.base import theme
 from ui.base.commands import ENABLED, Command, CommandState, Selection, disabled
 from ui.base.dialogs import Dialog, IconLabel, ask
 from ui.base.theme import Theme
 from ui.base.workspace import Workspace
+from ui.base.xe_lines import line, together
 from ui.navigation.placement import accelerator
 from ui.navigation.pool_tree import DEFAULT_TEMPLATES
 from ui.widgets.facts import Fact, FactGrid
 
 TOOL_BAR: Final = "view/toolbar"
 THEME: Final = "theme"
+
+_NAMED: Final[Mapping[str, type[Pool | Host | SR | VM]]] = {"pool": Pool, "host": Host, "SR": SR, "VM": VM}
 
 _SettingCommand = Callable[[Workspace, Selection], None]
 
@@ -93,4 +96,17 @@ def rename_command(begin: Callable[[], None]) -> Command:
     def state(_workspace: Workspace, selection: Selection) -> CommandState:
         return ENABLED if len(selection) == 1 else disabled("Choose one object to rename.")
 
-    return Command(id="tree.rename", title="Re&name", icon="edit", run=lambda _w, _s: begin(), state=state)
+    return Command(
+        id="tree.rename", title="Re&name", icon="edit", run=lambda _w, _s: begin(), state=state, xe=_rename_lines
+    )
+
+
+def _rename_lines(workspace: Workspace, selection: Selection) -> str:
+    """With the names as they are now, for a person to change them."""
+    lines = []
+    for cls, ref in selection:
+        record = workspace.cache.get(_NAMED[cls], Ref(ref)) if cls in _NAMED else None
+        if record is not None:
+            kind = "template" if isinstance(record, VM) and record.is_a_template else cls.lower()
+            lines.append(line(f"{kind}-param-set", uuid=record.uuid, name_label=record.name_label))
+    return together(*lines)

@@ -13,6 +13,8 @@ from app.client import Delta
 from ui.base.dialogs import GAP, IconLabel, label
 from ui.base.sizes_and_dates import age, count, date_and_time, exact
 from ui.base.workspace import Workspace
+from ui.base.xe_lines import line, records_of
+from ui.base.xe_menu import offer_xe
 from ui.models.table_model import Column, TableModel
 from ui.navigation.titles import Title
 from ui.notifications.alerts import Alert, Subjects, alert_of
@@ -140,6 +142,8 @@ class AlertsPage(ListPage):
     def _connect(self) -> None:
         self.dismiss.clicked.connect(self.dismiss_chosen)
         self.dismiss_all.clicked.connect(self.dismiss_shown)
+        offer_xe(self.dismiss, lambda: self._line(self.chosen()))
+        offer_xe(self.dismiss_all, lambda: self._line(self.model.shown_keys()))
         self.table.dismissed.connect(self.dismiss_chosen)
         self.table.opened.connect(self.show_object)
         self.table.doubleClicked.connect(lambda _index: self.show_object())
@@ -172,6 +176,10 @@ class AlertsPage(ListPage):
     async def _destroy(self, keys: Sequence[str]) -> None:
         for key in keys:
             await self.workspace.session.message.destroy(Ref(key))
+
+    def _line(self, keys: Sequence[str]) -> str:
+        uuids = ",".join(message.uuid for message in records_of(self.workspace.cache, Message, keys))
+        return line("message-destroy", uuids=uuids) if uuids else ""
 
     def _copy(self) -> None:
         chosen = self.chosen()

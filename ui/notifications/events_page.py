@@ -19,6 +19,8 @@ from ui.base.files import show_in_folder
 from ui.base.history import Entry
 from ui.base.sizes_and_dates import age, count, date_and_time, exact
 from ui.base.workspace import Workspace
+from ui.base.xe_lines import cancel_lines
+from ui.base.xe_menu import offer_xe
 from ui.models.table_model import Column, TableModel
 from ui.navigation.titles import Title
 from ui.notifications.events import STATES, Operation, others, own
@@ -167,6 +169,8 @@ class EventsPage(ListPage):
 
     def _connect(self) -> None:
         self.cancel.clicked.connect(self.cancel_chosen)
+        offer_xe(self.cancel, self.cancel_line)
+        offer_xe(self.progress.cancel, self.cancel_line)
         self.dismiss.clicked.connect(self.dismiss_chosen)
         self.dismiss_all.clicked.connect(self.dismiss_finished)
         self.table.dismissed.connect(self.dismiss_chosen)
@@ -197,6 +201,14 @@ class EventsPage(ListPage):
                 self.workspace.spawn(self.workspace.cancel(entries[key]), "Cancelling")
             else:
                 self.workspace.spawn(self.workspace.session.task.cancel(Ref(key)), "Cancelling")
+
+    def cancel_line(self) -> str:
+        """What a terminal would be told to stop them. What the window does itself has no task."""
+        entries, tasks = self._entries(), list[str]()
+        for key in self.chosen():
+            if not self.model.items[key].no_cancel_reason():
+                tasks.append(entries[key].task if key in entries else key)
+        return cancel_lines(self.workspace.cache, tasks)
 
     def dismiss_chosen(self) -> None:
         """Take the chosen finished operations off the list."""

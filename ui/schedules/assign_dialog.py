@@ -13,6 +13,7 @@ from ui.base.sizes_and_dates import count
 from ui.base.workspace import Workspace
 from ui.schedules.choice import ScheduleChoice
 from ui.schedules.wizard import assign, new_schedule
+from ui.schedules.xe_lines import assign_lines
 from ui.widgets.buttons import button
 
 _NEW = "new"
@@ -42,6 +43,7 @@ class AssignDialog(Dialog):
         records = [record for vm in vms if (record := workspace.cache.get(VM, vm)) is not None]
         about = records[0].name_label if len(records) == 1 else count(len(records), "VM")
         super().__init__(f"Snapshot schedule of {about}", primary="Assign", parent=parent)
+        self._cache, self._vms = workspace.cache, tuple(vms)
         self.choice = ScheduleChoice(workspace.cache, records)
         self.new = button("New Snapshot Schedule…", "plus", "link")
         self._asks_for_new = False
@@ -56,6 +58,9 @@ class AssignDialog(Dialog):
     def chosen(self) -> str:
         """What was answered."""
         return _NEW if self._asks_for_new else self.choice.chosen
+
+    def xe_line(self) -> str:
+        return assign_lines(self._cache, self._vms, self.choice.chosen)
 
     def _choose_new(self) -> None:
         self._asks_for_new = True

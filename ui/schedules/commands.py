@@ -16,7 +16,7 @@ from ui.schedules.list_dialog import SCOPE, SchedulesDialog
 from ui.schedules.properties import show_properties
 from ui.schedules.vm_page import schedule_page
 from ui.schedules.wizard import new_schedule
-from ui.schedules.xe_lines import LINES
+from ui.schedules.xe_lines import LINES, delete_lines
 
 NONE_CHOSEN: Final = "Choose a schedule first."
 UNDER_WAY: Final = "A run of it is under way."
@@ -163,6 +163,7 @@ async def delete(workspace: Workspace, selection: Selection) -> None:
             ("alert-good", "All snapshots that it took stay; nothing removes them by itself any more"),
         ],
         primary="Delete",
+        xe=delete_lines(workspace.cache, [record for _, record in chosen]),
         danger=True,
         parent=workspace.window,
     )

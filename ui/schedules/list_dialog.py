@@ -16,12 +16,13 @@ from app.client import Delta
 from ui.base.dialogs import GAP, MARGIN, label
 from ui.base.sizes_and_dates import count
 from ui.base.workspace import Workspace
+from ui.base.xe_menu import offer_xe
 from ui.models.protection import members
 from ui.models.table_model import TableModel
 from ui.schedules.draft import draft_of
 from ui.schedules.history import HistoryPane
 from ui.schedules.rows import RecentDelegate, ScheduleRow, Upcoming, columns, rows_of
-from ui.widgets.buttons import button, offer_xe
+from ui.widgets.buttons import button
 from ui.widgets.cards import Card
 from ui.widgets.views import TableView
 

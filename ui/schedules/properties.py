@@ -13,6 +13,7 @@ from ui.schedules.draft import Draft, draft_of
 from ui.schedules.pages import NamePage, TypePage, VMsPage
 from ui.schedules.when_page import WhenPage
 from ui.schedules.wizard import assign
+from ui.schedules.xe_lines import changed_lines
 
 
 async def show_properties(workspace: Workspace, ref: Ref[VMSS]) -> None:
@@ -66,6 +67,7 @@ class PropertiesDialog(Dialog):
 
     def __init__(self, workspace: Workspace, ref: Ref[VMSS], record: VMSS, parent: QWidget | None = None) -> None:
         super().__init__(f"Properties of “{record.name_label}”", primary="Save", parent=parent)
+        self._cache, self._ref, self._record = workspace.cache, ref, record
         self._base = draft_of(record)
         self.name_page = NamePage(workspace, self._base, own=ref)
         self.vms_page = VMsPage(workspace, sorted(record.VMs), own=ref, tags=self._base.tags)
@@ -90,6 +92,9 @@ class PropertiesDialog(Dialog):
             extra=self._base.extra,
         )  # fmt: skip
         return self.when_page.applied(base)
+
+    def xe_line(self) -> str:
+        return changed_lines(self._cache, self._record, self.draft(), self.vms_page.vms(), self._ref)
 
     def _follow(self) -> None:
         vms = self.vms_page.members()

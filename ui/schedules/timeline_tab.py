@@ -13,9 +13,11 @@ from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from app.api import VM, VMSS, ConnectionLost, Failure
 from app.client import Delta
+from ui.base.commands import Selection
 from ui.base.dialogs import GAP, GROUP, MARGIN, IconLabel, label
 from ui.base.sizes_and_dates import count
 from ui.base.workspace import Workspace
+from ui.base.xe_menu import offer_xe
 from ui.schedules.draft import draft_of
 from ui.schedules.lanes import lanes_of
 from ui.schedules.timeline_view import TimelineView
@@ -85,6 +87,7 @@ class TimelineTab(QWidget):
         self.earlier.clicked.connect(lambda: self.view.go(-0.5))
         self.later.clicked.connect(lambda: self.view.go(0.5))
         self.delete.clicked.connect(self._delete)
+        offer_xe(self.delete, lambda: self._workspace.commands.xe_line("snapshot.delete", self._selected()))
         self.view.delete_asked.connect(self._delete)
         self.view.chosen_changed.connect(self._follow_choice)
         self.view.opened.connect(lambda vm: self._workspace.show("VM", vm, "snapshots"))
@@ -98,10 +101,12 @@ class TimelineTab(QWidget):
         self.delete.setEnabled(bool(chosen))
         self.delete.setToolTip("" if chosen else "Choose snapshots first.")
 
+    def _selected(self) -> Selection:
+        return tuple(("VM", ref) for ref in self.view.chosen())
+
     def _delete(self) -> None:
-        chosen = self.view.chosen()
-        if chosen:
-            self._workspace.commands.run("snapshot.delete", tuple(("VM", ref) for ref in chosen))
+        if chosen := self._selected():
+            self._workspace.commands.run("snapshot.delete", chosen)
 
     def _on_delta(self, delta: Delta) -> None:
         if not self.isVisible():

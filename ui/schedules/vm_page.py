@@ -14,6 +14,7 @@ from ui.schedules.preview import Preview
 from ui.schedules.rows import runs_by_schedule
 from ui.schedules.wizard import assign
 from ui.schedules.words import OUTCOMES, VMResult, results_of
+from ui.schedules.xe_lines import assign_lines
 from ui.widgets.facts import FactGrid
 
 
@@ -46,6 +47,10 @@ class SchedulePage(PropertyPage):
     async def save(self) -> None:
         if self.choice.chosen and not self.choice.is_as_before():
             await assign(self._workspace, [self._vm], Ref(self.choice.chosen))
+
+    def xe_line(self) -> str:
+        changed = self.choice.chosen and not self.choice.is_as_before()
+        return assign_lines(self._workspace.cache, [self._vm], self.choice.chosen) if changed else ""
 
     def stop(self) -> None:
         self.preview.stop()

@@ -18,6 +18,7 @@ from ui.schedules.keep_running import offer
 from ui.schedules.pages import FinishPage, NamePage, TypePage, VMsPage
 from ui.schedules.when_page import WhenPage
 from ui.schedules.words import kept_of, kind_of, when_of, whose
+from ui.schedules.xe_lines import new_lines
 from ui.widgets.cards import Card
 from ui.widgets.facts import FactGrid
 
@@ -115,6 +116,10 @@ class ScheduleWizard(Wizard):
     def wish(self) -> Wish:
         """What was asked for."""
         return Wish(self.draft(), self.vms_page.vms(), self.finish_page.run_now.isChecked())
+
+    def xe_line(self) -> str:
+        wish = self.wish()
+        return new_lines(self._workspace.cache, wish.draft, wish.vms, run_now=wish.run_now)
 
     def stop(self) -> None:
         """Ask the engine no more: the wizard goes."""

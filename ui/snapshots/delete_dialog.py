@@ -12,9 +12,11 @@ from app.client import ObjectCache
 from ui.base.dialogs import GAP, ConsequenceDialog, ConsequenceList, Dialog
 from ui.base.sizes_and_dates import count
 from ui.base.workspace import Workspace
+from ui.base.xe_lines import records_of, together
 from ui.snapshots import words
 from ui.snapshots.consequences import of_deletion, of_dropping_memory
 from ui.snapshots.rules import deletable, why_no_delete
+from ui.snapshots.xe_lines import delete_lines, drop_memory_line
 from ui.widgets.buttons import button
 
 _TALLEST = 200
@@ -61,6 +63,9 @@ class DeleteDialog(ConsequenceDialog):
         self.more.clicked.connect(self._show_more)
         return body
 
+    def xe_line(self) -> str:
+        return delete_lines(self._cache, self.going, keep_disks=self.keep_disks.isChecked())
+
     def _show_more(self) -> None:
         self.more.hide()
         self.keep_disks.show()
@@ -101,6 +106,7 @@ class DropMemoryDialog(ConsequenceDialog):
             of_dropping_memory(workspace.cache, snapshot),
             primary="Drop Memory",
             danger=True,
+            xe=together(*map(drop_memory_line, records_of(workspace.cache, VM, [snapshot]))),
             parent=parent,
         )
 

@@ -16,11 +16,13 @@ from ui.base.dialogs import Dialog, label
 from ui.base.failures import explain
 from ui.base.sizes_and_dates import size
 from ui.base.workspace import Workspace
+from ui.base.xe_menu import offer_xe
 from ui.models.table_model import Column, TableModel
 from ui.snapshots import words
 from ui.snapshots.health import DiskHealth, StateHealth, head_words, health_of
 from ui.snapshots.line_list import LineList
 from ui.snapshots.merges import Merge, MergeWatch, merge_words
+from ui.snapshots.xe_lines import merge_lines
 from ui.widgets.buttons import button
 from ui.widgets.facts import FactGrid
 from ui.widgets.notice import Notice
@@ -81,6 +83,7 @@ class HealthDialog(Dialog):
         self._soon.timeout.connect(self._ask)
         self._lay_out_parts()
         self.merge_now.clicked.connect(self._merge)
+        offer_xe(self.merge_now, lambda: merge_lines(self._cache, self.watch.storages()))
         self.watch.changed.connect(self._show_merges)
         workspace.changed.connect(self._follow)
         self._show()

@@ -16,6 +16,7 @@ from ui.base.sizes_and_dates import count
 from ui.base.workspace import Workspace
 from ui.snapshots import words
 from ui.snapshots.consequences import STAYS, TELLS
+from ui.snapshots.xe_lines import lock_lines
 from ui.widgets.fields import DateEdit
 
 _PROPOSED_DAYS = 30
@@ -36,6 +37,7 @@ class LockDialog(Dialog):
     """Asks how one or several snapshots are locked."""
 
     def __init__(self, workspace: Workspace, snapshots: Sequence[str], parent: QWidget | None = None) -> None:
+        self._cache, self._snapshots = workspace.cache, tuple(snapshots)
         one = len(snapshots) == 1
         what = f"“{words.name_of(workspace.cache, snapshots[0])}”" if one else count(len(snapshots), "snapshot")
         super().__init__(f"Lock {what}", primary="Lock", parent=parent)
@@ -60,6 +62,10 @@ class LockDialog(Dialog):
     def wish(self) -> LockWish:
         """What was asked for."""
         return LockWish(self.reason.text().strip(), self.owner.text().strip(), self._end())
+
+    def xe_line(self) -> str:
+        wish = self.wish()
+        return lock_lines(self._cache, self._snapshots, wish.reason, wish.owner, wish.until)
 
     def _end(self) -> datetime:
         """The end of the last day, in local time."""

@@ -12,10 +12,12 @@ from app.client import Delta, ObjectCache
 from ui.base.dialogs import Consequence, ConsequenceList, Dialog, label
 from ui.base.sizes_and_dates import size
 from ui.base.workspace import Workspace
+from ui.base.xe_lines import into
 from ui.models.chain import CHAIN_LIMIT, Chains
 from ui.snapshots import words
 from ui.snapshots.consequences import LOST, STAYS, TELLS
 from ui.snapshots.rules import why_no_copy
+from ui.snapshots.xe_lines import make_lines
 from ui.widgets.cards import ChoiceCard
 
 Kind = Literal["vm", "template"]
@@ -68,6 +70,12 @@ class NewDialog(Dialog):
         full = self.full.isChecked()
         start = self._kind == "vm" and self.start.isChecked()
         return NewWish(self.name.text().strip(), full, where if full else Ref(NULL), start)
+
+    def xe_line(self) -> str:
+        wish = self.wish()
+        return make_lines(
+            self._record, self._kind, wish.name, into(self._cache, wish.sr) if wish.full else None, start=wish.start
+        )
 
     def _lay_out_fields(self) -> None:
         self.setMinimumWidth(_WIDTH)

@@ -6,6 +6,7 @@ from PySide6.QtWidgets import QLineEdit, QPlainTextEdit, QWidget
 
 from app.api import VM
 from ui.base.dialogs import Dialog, label
+from ui.snapshots.xe_lines import rename_line
 
 
 class RenameDialog(Dialog):
@@ -37,6 +38,9 @@ class RenameDialog(Dialog):
             "name_description": self.description.toPlainText().strip(),
         }
         return {field: value for field, value in wanted.items() if value != getattr(self._record, field)}
+
+    def xe_line(self) -> str:
+        return rename_line(self._record, self.changes())
 
     def _check(self) -> None:
         self.set_problem("" if self.name.text().strip() else "Give it a name.")

@@ -17,6 +17,7 @@ from ui.snapshots.consequences import of_group_revert, of_revert
 from ui.snapshots.figures import figures_of, group_of, group_words
 from ui.snapshots.rules import why_no_revert, why_no_snapshot
 from ui.snapshots.ways import DISKS, MEMORY, Way
+from ui.snapshots.xe_lines import revert_lines
 from ui.widgets.buttons import Segmented
 from ui.widgets.cards import ChoiceCard
 
@@ -68,6 +69,11 @@ class RevertDialog(ConsequenceDialog):
         way = MEMORY if self._may_keep_memory() and self.keep_way.current() == _key(MEMORY) else DISKS
         again = self._starts() and self.start_afterwards.isChecked()
         return RevertWish(way if keep else None, again, self._group if self._is_group() else (self._snapshot,))
+
+    def xe_line(self) -> str:
+        wish = self.wish()
+        name = self._record.name_label
+        return revert_lines(self._cache, wish.snapshots, name, wish.keep, start=wish.start_afterwards)
 
     def _title(self) -> str:
         if self._gone:

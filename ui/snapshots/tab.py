@@ -64,7 +64,9 @@ class SnapshotsTab(QWidget):
         self.strip = Notice(act="Show")
         self.merges = MergeWatch(workspace, self)
         self.details = DetailsPane(workspace, self.subject, self.chosen, self.pictures)
-        self.empty = EmptyState("snapshot", "This VM has no snapshots yet.", self.toolbar.take)
+        self.empty = EmptyState(
+            "snapshot", "This VM has no snapshots yet.", self.toolbar.take, xe=self.toolbar.take.xe_line
+        )
         self.only_hidden = EmptyState("snapshot-scheduled", "", "Show Scheduled Snapshots")
         self.views = QStackedWidget()
         self._minute = QTimer(self)

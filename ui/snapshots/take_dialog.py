@@ -12,12 +12,12 @@ from app.api import VM, VMOperation
 from app.client import Delta
 from ui.base.dialogs import ConsequenceList, Dialog, label
 from ui.base.workspace import Workspace
-from ui.base.xe_lines import line
 from ui.snapshots import words
 from ui.snapshots.readiness import Asker, Readiness
 from ui.snapshots.rules import GONE, why_no_snapshot
 from ui.snapshots.take_words import afterwards, asked_of, describe
 from ui.snapshots.ways import WAYS, Way, last_way, why_no_way
+from ui.snapshots.xe_lines import take_line
 from ui.widgets.cards import ChoiceCard
 from ui.widgets.notice import Notice
 
@@ -34,11 +34,6 @@ class Wish:
     lock: bool = False
 
 
-def proposed_name(vm_name: str, now: datetime) -> str:
-    """The name a snapshot gets unless someone thinks of a better one: ``billing-db 2026-11-23 09:41``, local time."""
-    return f"{vm_name} {now:%Y-%m-%d %H:%M}".strip()
-
-
 class TakeDialog(Dialog):
     """Asks for a snapshot of one VM, and follows what happens to the VM meanwhile.
 
@@ -51,7 +46,7 @@ class TakeDialog(Dialog):
         vm_name = words.name_of(workspace.cache, vm)
         super().__init__(f"Take a snapshot of {vm_name}", primary="Take Snapshot", parent=parent)
         self.asker = Asker(workspace, vm, self)
-        self.name = QLineEdit(proposed_name(vm_name, datetime.now().astimezone()))
+        self.name = QLineEdit(words.proposed_name(vm_name, datetime.now().astimezone()))
         self.description = QPlainTextEdit()
         self.cards = [ChoiceCard(way.icon, way.title, "") for way in WAYS]
         self.lock = QCheckBox("Lock it against deletion when it is taken…")
@@ -73,12 +68,8 @@ class TakeDialog(Dialog):
 
     def xe_line(self) -> str:
         """What a terminal would be told to take the same."""
-        record, wish = self._cache.get(VM, self._vm), self.wish()
-        if record is None:
-            return ""
-        described = {"new_name_description": wish.description} if wish.description else {}
-        command = f"vm-{wish.way.operation.value.replace('_', '-')}"
-        return line(command, uuid=record.uuid, new_name_label=wish.name, **described)
+        wish = self.wish()
+        return take_line(self._cache, self._vm, wish.name, wish.way, wish.description)
 
     def card(self, way: Way) -> ChoiceCard:
         """The card of a way."""

@@ -14,10 +14,12 @@ from app.client import Delta
 from ui.base.dialogs import Dialog, label
 from ui.base.sizes_and_dates import count
 from ui.base.workspace import Workspace
+from ui.base.xe_lines import together
 from ui.models.table_model import Column, TableModel
 from ui.snapshots import words
 from ui.snapshots.readiness import Asker
 from ui.snapshots.ways import DISKS, WAYS, Way, why_no_way
+from ui.snapshots.xe_lines import group_line, take_line
 from ui.widgets.buttons import Segmented
 from ui.widgets.cards import ChoiceCard
 from ui.widgets.views import TableView
@@ -90,6 +92,13 @@ class TakeManyDialog(Dialog):
         left_out = tuple((words.name_of(self._cache, vm), why) for vm, why in reasons.items() if why)
         going = tuple(vm for vm, why in reasons.items() if not why)
         return ManyWish(going, left_out, self.name.text().strip(), self._way(), self.together.isChecked())
+
+    def xe_line(self) -> str:
+        wish, cache = self.wish(), self._cache
+        if wish.together:
+            return group_line(cache, wish.vms, wish.name_for(""))
+        names = {vm: wish.name_for(words.name_of(cache, vm)) for vm in wish.vms}
+        return together(*(take_line(cache, vm, name, wish.way) for vm, name in names.items()))
 
     def _lay_out_parts(self) -> None:
         self.setMinimumWidth(_WIDTH)

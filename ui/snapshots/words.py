@@ -194,6 +194,11 @@ def matches(snapshot: VM, words: str) -> bool:
     return all(word in text for word in words.casefold().split())
 
 
+def proposed_name(vm_name: str, now: datetime) -> str:
+    """The name a snapshot gets unless someone thinks of a better one: ``billing-db 2026-11-23 09:41``, local time."""
+    return f"{vm_name} {now:%Y-%m-%d %H:%M}".strip()
+
+
 def name_of(cache: ObjectCache, vm: str) -> str:
     """The name of a VM or snapshot as it stands in a sentence."""
     record = cache.get(VM, vm)

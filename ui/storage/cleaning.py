@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QStandardItem, QStandardItemModel
 from PySide6.QtWidgets import QHeaderView, QWidget
 
-from app.api import SR, VDI, ConnectionLost, Failure, Ref, VDICalls, VDIOperation
+from app.api import SR, VDI, ConnectionLost, Failure, Ref, VDICalls
 from app.client import ObjectCache
 from ui.base import icons
 from ui.base.commands import ENABLED, CommandState, Selection, disabled
@@ -18,7 +18,9 @@ from ui.base.dialogs import Dialog, ask, label
 from ui.base.failures import explain
 from ui.base.sizes_and_dates import count, size
 from ui.base.workspace import Workspace
-from ui.storage.disks import KINDS, Volume, volumes
+from ui.storage.disks import KINDS, Volume
+from ui.storage.unowned import by_repository, deletable, orphaned, why_not
+from ui.storage.xe_lines import destroy_lines
 from ui.widgets.outcomes import Outcome, OutcomeDialog
 from ui.widgets.views import TableView
 
@@ -30,38 +32,9 @@ _REF: Final = Qt.ItemDataRole.UserRole
 _TITLE: Final = "Delete Disks"
 
 
-def why_not(volume: Volume, vdi: VDI) -> str:
-    """Why this disk cannot be deleted here; "" where it can."""
-    if volume.kind == "base":
-        return "Other disks build on it. It goes by itself when none does any more."
-    if volume.kind == "iso":
-        return "An ISO is a file in the library's folder: delete it there."
-    if not volume.orphan:
-        return f"It belongs to {volume.holders}: delete it there."
-    if vdi.current_operations:
-        return "Something is being done with it."
-    return "" if VDIOperation.destroy in vdi.allowed_operations else "The engine does not allow this now."
-
-
-def _by_repository(cache: ObjectCache, refs: Iterable[str]) -> dict[str, tuple[Volume, VDI]]:
-    """The disks as the tables show them, by reference."""
-    found: dict[str, tuple[Volume, VDI]] = {}
-    for ref in refs:
-        vdi = cache.get(VDI, ref)
-        if vdi is not None and (volume := volumes(cache, vdi.SR, [ref]).get(ref)) is not None:
-            found[ref] = (volume, vdi)
-    return found
-
-
-def deletable(cache: ObjectCache, refs: Iterable[str]) -> dict[str, Volume]:
-    """Those of the disks that can be deleted now."""
-    found = _by_repository(cache, refs)
-    return {ref: volume for ref, (volume, vdi) in found.items() if not why_not(volume, vdi)}
-
-
 def can_delete(workspace: Workspace, selection: Selection) -> CommandState:
     """Disks, at least one of which no VM has."""
-    found = _by_repository(workspace.cache, (ref for cls, ref in selection if cls == "VDI"))
+    found = by_repository(workspace.cache, (ref for cls, ref in selection if cls == "VDI"))
     if not found or len(found) != len(selection):
         return disabled("Choose disks first.")
     reasons = [why_not(volume, vdi) for volume, vdi in found.values()]
@@ -73,16 +46,6 @@ def can_delete(workspace: Workspace, selection: Selection) -> CommandState:
 async def delete(workspace: Workspace, selection: Selection) -> None:
     """Ask, and delete those of the chosen that no VM has."""
     await _delete(workspace, deletable(workspace.cache, (ref for cls, ref in selection if cls == "VDI")))
-
-
-def orphaned(cache: ObjectCache, sr: str) -> dict[str, Volume]:
-    """The disks of a repository that no VM has and that can be deleted."""
-    record = cache.get(SR, sr)
-    if record is None or record.content_type == "iso":
-        return {}
-    every = volumes(cache, sr)
-    records = {ref: cache.get(VDI, ref) for ref, volume in every.items() if volume.orphan}
-    return {ref: every[ref] for ref, vdi in records.items() if vdi is not None and not why_not(every[ref], vdi)}
 
 
 def can_clean(workspace: Workspace, selection: Selection) -> CommandState:
@@ -107,7 +70,7 @@ async def clean(workspace: Workspace, selection: Selection) -> None:
 
 
 async def _delete(workspace: Workspace, found: Mapping[str, Volume]) -> None:
-    dialog = CleanDialog(found, workspace.window)
+    dialog = CleanDialog(workspace.cache, found, workspace.window)
     accepted = await ask(dialog, keep=True)
     wanted = dialog.wanted()
     dialog.deleteLater()
@@ -136,10 +99,10 @@ async def _delete_one(workspace: Workspace, ref: str, volume: Volume, turns: asy
 class CleanDialog(Dialog):
     """The disks that would go, largest first, each with a tick."""
 
-    def __init__(self, found: Mapping[str, Volume], parent: QWidget | None = None) -> None:
+    def __init__(self, cache: ObjectCache, found: Mapping[str, Volume], parent: QWidget | None = None) -> None:
         many = count(len(found), "disk")
         super().__init__(f"Delete {many}?", primary="Delete", danger=True, parent=parent)
-        self._found = found
+        self._cache, self._found = cache, found
         self.add_sentence("No VM and no snapshot has them. What is on them is lost; this cannot be undone.")
         self.table = TableView("Disks to delete")
         self._model = QStandardItemModel(0, 3, self.table)
@@ -166,6 +129,9 @@ class CleanDialog(Dialog):
         """The references of those that are ticked."""
         items = (self._model.item(row) for row in range(self._model.rowCount()))
         return [str(item.data(_REF)) for item in items if item.checkState() is Qt.CheckState.Checked]
+
+    def xe_line(self) -> str:
+        return destroy_lines(self._cache, self.wanted())
 
     def tick(self, ref: str, on: bool) -> None:
         """Tick a disk, or leave it out."""

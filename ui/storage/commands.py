@@ -94,7 +94,7 @@ async def insert(workspace: Workspace, selection: Selection) -> None:
     if given:
         iso = given[0]
     else:
-        dialog = InsertDialog(workspace.cache, parent=workspace.window)
+        dialog = InsertDialog(workspace.cache, workspace.cache.get(VBD, vbd), workspace.window)
         iso = dialog.iso() if await ask(dialog) else ""
     record, medium = workspace.cache.get(VBD, vbd), workspace.cache.get(VDI, iso)
     if record is None or medium is None:

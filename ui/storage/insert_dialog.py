@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 from PySide6.QtWidgets import QHeaderView, QWidget
 
-from app.api import SR, VDI
+from app.api import SR, VBD, VDI
 from app.client import ObjectCache
 from ui.base.dialogs import Dialog
 from ui.models.looking import Looking
 from ui.models.table_model import Column, TableModel
 from ui.storage.disks import isos, size_or_dash
+from ui.storage.xe_lines import insert_lines
 from ui.widgets.search_field import SearchField
 from ui.widgets.views import TableView
 
@@ -26,8 +27,9 @@ class _Iso:
 class InsertDialog(Dialog):
     """A list of the ISOs of all libraries."""
 
-    def __init__(self, cache: ObjectCache, parent: QWidget | None = None) -> None:
+    def __init__(self, cache: ObjectCache, drive: VBD | None = None, parent: QWidget | None = None) -> None:
         super().__init__("Insert a disc", primary="Insert", parent=parent)
+        self._cache, self._drive = cache, drive
         self.model: TableModel[_Iso] = TableModel(
             [
                 Column(title="Name", text=lambda i: i.name, icon=lambda _i: "cd"),
@@ -59,6 +61,9 @@ class InsertDialog(Dialog):
         """The reference of the chosen ISO; "" where none is chosen."""
         rows = self.table.selectionModel().selectedRows()
         return (self.model.key(rows[0]) or "") if rows else ""
+
+    def xe_line(self) -> str:
+        return insert_lines(self._cache, self._drive, self.iso()) if self._drive is not None else ""
 
     def _filter(self, words: str) -> None:
         self.model.set_filter(lambda i: words.casefold() in i.name.casefold())

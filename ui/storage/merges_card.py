@@ -12,9 +12,12 @@ from app.api import SR, Ref
 from ui.base.dialogs import GAP, label
 from ui.base.sizes_and_dates import rate, size
 from ui.base.workspace import Workspace
+from ui.base.xe_lines import cancel_lines
+from ui.base.xe_menu import offer_xe
 from ui.models.kept_places import KeptPlaces
 from ui.models.table_model import Column, TableModel
 from ui.storage.health import SPEED_KEY, STATES, Merge, merges_words
+from ui.storage.xe_lines import speed_line
 from ui.widgets.buttons import ActionButton, button
 from ui.widgets.cards import Card
 from ui.widgets.labels import ElidedLabel
@@ -72,6 +75,8 @@ class MergesCard(Card):
         self._lay_out()
         self.speed.activated.connect(self._set_speed)
         self.cancel.clicked.connect(self._cancel)
+        offer_xe(self.cancel, lambda: cancel_lines(workspace.cache, (merge.task for merge in self._chosen())))
+        offer_xe(self.speed, self.speed_line)
         self.table.doubleClicked.connect(lambda _index: self._open())
         self.table.selectionModel().selectionChanged.connect(lambda *_: self._gate())
         self.show_merges({})
@@ -118,6 +123,11 @@ class MergesCard(Card):
             for value in speeds:
                 self.speed.addItem(f"At most {rate(value)}" if value else _UNLIMITED, value)
         self.speed.setCurrentIndex(self.speed.findData(octets))
+
+    def speed_line(self) -> str:
+        """What a terminal would be told to merge as fast as is shown."""
+        record = self._workspace.cache.get(SR, self._ref)
+        return speed_line(record, int(self.speed.currentData())) if record is not None else ""
 
     def _set_speed(self) -> None:
         self._workspace.spawn(self._send(self._ref, int(self.speed.currentData())), "Setting the speed of merges")

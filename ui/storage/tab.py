@@ -16,6 +16,7 @@ from ui.base.dialogs import GAP, GROUP, IconLabel, label
 from ui.base.sizes_and_dates import count, size
 from ui.base.text import no_mnemonic, tooltip
 from ui.base.workspace import Workspace
+from ui.base.xe_menu import offer_xe
 from ui.models.looking import Looking
 from ui.models.table_model import Column, TableModel
 from ui.storage.chosen_disks import ChosenDisks, disk_menu, export_button
@@ -184,6 +185,8 @@ class DriveRow(QWidget):
         self.insert = MenuButton("Insert disc", self.menu, "cd")
         self.eject = button("Eject", "export")
         self.eject.clicked.connect(lambda: workspace.commands.run("vbd.eject", (("VBD", vbd),)))
+        offer_xe(self.eject, lambda: workspace.commands.xe_line("vbd.eject", (("VBD", vbd),)))
+        offer_xe(self.insert, lambda: workspace.commands.xe_line("vbd.insert", (("VBD", vbd),)))
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(GAP)

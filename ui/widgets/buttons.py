@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from PySide6.QtCore import QPoint, Qt, Signal
-from PySide6.QtGui import QAction, QContextMenuEvent, QFontMetrics, QGuiApplication, QIcon
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QAction, QContextMenuEvent, QFontMetrics, QIcon
 from PySide6.QtWidgets import QButtonGroup, QFrame, QHBoxLayout, QMenu, QPushButton, QSizePolicy, QToolButton, QWidget
 
-from ui.base import fonts, icons, text
-from ui.base.commands import COPY_XE, Registry
+from ui.base import fonts, icons
+from ui.base.commands import Registry
+from ui.base.xe_menu import xe_menu
 
 
 def button(words: str, icon: str = "", kind: str = "", parent: QWidget | None = None) -> QPushButton:
@@ -55,31 +56,6 @@ def _on(kind: str, icon: QIcon) -> QIcon:
     if kind in ("primary", "danger") and icon.name() in icons.names():
         return icons.icon(icon.name(), "accent_text")
     return icon
-
-
-def xe_menu(line: str, parent: QWidget) -> QMenu | None:
-    """A menu that copies a line for a terminal, and is gone when it closes; None where there is no line."""
-    if not line:
-        return None
-    menu = QMenu(parent)
-    menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-    menu.setToolTipsVisible(True)
-    entry = menu.addAction(icons.icon("copy"), COPY_XE)
-    entry.setToolTip(text.tooltip(line))
-    entry.triggered.connect(lambda: QGuiApplication.clipboard().setText(line))
-    return menu
-
-
-def offer_xe(made: QWidget, line: Callable[[], str]) -> None:
-    """Give a button that is no action the same context menu. :param line: says what a terminal would be told."""
-
-    def pop_up(place: QPoint) -> None:
-        menu = xe_menu(line(), made)
-        if menu is not None:
-            menu.popup(made.mapToGlobal(place))
-
-    made.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
-    made.customContextMenuRequested.connect(pop_up)
 
 
 class ActionButton(QPushButton):

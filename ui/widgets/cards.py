@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from PySide6.QtCore import QPointF, QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QAction, QColor, QFontMetrics, QPainter, QPaintEvent, QPen, QShowEvent
 from PySide6.QtWidgets import QAbstractButton, QFrame, QPushButton, QSizePolicy, QVBoxLayout, QWidget
@@ -159,12 +161,18 @@ class EmptyState(QWidget):
     """What stands where nothing is yet: one picture, one sentence, one button.
 
     :param act: the words of the button, or the action it is. None: no button.
+    :param xe: the line for a terminal, where the action is no command's; see :class:`ui.widgets.buttons.ActionButton`.
     """
 
     clicked = Signal()
 
     def __init__(
-        self, icon: str, sentence: str, act: str | QAction | None = None, parent: QWidget | None = None
+        self,
+        icon: str,
+        sentence: str,
+        act: str | QAction | None = None,
+        parent: QWidget | None = None,
+        xe: Callable[[], str] | None = None,
     ) -> None:
         super().__init__(parent)
         rows = QVBoxLayout(self)
@@ -180,7 +188,7 @@ class EmptyState(QWidget):
         rows.addWidget(self.sentence, 0, Qt.AlignmentFlag.AlignHCenter)
         self.button: QPushButton | None = None
         if isinstance(act, QAction):
-            self.button = ActionButton(act, "primary")
+            self.button = ActionButton(act, "primary", xe=xe)
         elif act:
             self.button = button(act, kind="primary")
             self.button.clicked.connect(self.clicked)

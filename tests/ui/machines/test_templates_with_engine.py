@@ -20,7 +20,8 @@ from ui.machines.orphans_tab import OrphansTab
 from ui.models.states import is_template
 from ui.storage import commands as storage_commands
 from ui.storage.chains_tab import ChainsTab
-from ui.storage.cleaning import CleanDialog, orphaned
+from ui.storage.cleaning import CleanDialog
+from ui.storage.unowned import orphaned
 
 
 @pytest.fixture

@@ -30,8 +30,9 @@ from ui.machines.orphans_tab import OrphansTab
 from ui.main_window import MainWindow, leave_dialog
 from ui.navigation.placement import ORPHANS
 from ui.navigation.window_commands import about_dialog
-from ui.storage.cleaning import CleanDialog, orphaned
+from ui.storage.cleaning import CleanDialog
 from ui.storage.insert_dialog import InsertDialog
+from ui.storage.unowned import orphaned
 
 SIZES = ((1024, 700), (1440, 900))
 
@@ -86,7 +87,7 @@ def recreate(window: MainWindow) -> QWidget:
 
 
 def clean(window: MainWindow) -> QWidget:
-    return shown(CleanDialog(orphaned(window.workspace.cache, pools.SR_DISKS), window))
+    return shown(CleanDialog(window.workspace.cache, orphaned(window.workspace.cache, pools.SR_DISKS), window))
 
 
 def awkward(engine: FakeEngine, workspace: Workspace) -> None:
@@ -133,7 +134,7 @@ def leave(window: MainWindow) -> QWidget:
 
 
 def insert(window: MainWindow) -> QWidget:
-    return shown(InsertDialog(window.workspace.cache, window))
+    return shown(InsertDialog(window.workspace.cache, parent=window))
 
 
 def drop(window: MainWindow) -> None:

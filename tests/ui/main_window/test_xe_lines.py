@@ -23,6 +23,7 @@ from tests.support.fake_session import FakeEngine
 from ui.base.commands import COPY_XE, Selection
 from ui.base.settings import Settings
 from ui.base.workspace import Workspace
+from ui.base.xe_menu import xe_menu
 from ui.exchange import commands as exchange
 from ui.machines import commands as machines
 from ui.navigation.tool_bar import ToolBar
@@ -31,14 +32,13 @@ from ui.schedules.list_dialog import SchedulesDialog
 from ui.snapshots import commands as snapshots
 from ui.snapshots.take_dialog import TakeDialog
 from ui.storage import commands as storage
-from ui.widgets.buttons import ActionButton, xe_menu
+from ui.widgets.buttons import ActionButton
 
 NAME = 'web\'s "$HOME" 1/2'
 # There is no command of xe for these: they are about the window, or are several steps that nothing else combines.
 WITHOUT = {
     "vm.copy_uuid",
     "snapshot.group",
-    "snapshot.drop_memory",
     "sr.clean",
     "pool.keep_running",
 }

@@ -18,8 +18,9 @@ from tests.ui.main_window.pools import GIB
 from ui.base.dialogs import Dialog
 from ui.base.workspace import Workspace
 from ui.storage import commands
-from ui.storage.cleaning import DISKS, CleanDialog, orphaned
+from ui.storage.cleaning import DISKS, CleanDialog
 from ui.storage.sr_tab import SRStorageTab
+from ui.storage.unowned import orphaned
 from ui.widgets.outcomes import OutcomeDialog
 
 SR_KEY = ("SR", pools.SR_DISKS)

@@ -11,6 +11,8 @@ from app.client import Delta
 from ui.base import icons
 from ui.base.sizes_and_dates import size
 from ui.base.workspace import Workspace
+from ui.base.xe_lines import line, together
+from ui.base.xe_menu import offer_xe
 from ui.machines.facts import iso_folder
 from ui.widgets.buttons import button
 from ui.widgets.labels import ElidedLabel
@@ -42,6 +44,7 @@ class IsoPicker(QWidget):
         self.folder = ElidedLabel("", "secondary", Qt.TextElideMode.ElideMiddle)
         self.rescan = button("Rescan", "refresh")
         self.rescan.clicked.connect(self._rescan)
+        offer_xe(self.rescan, self._scan_lines)
         rows = QVBoxLayout(self)
         rows.setContentsMargins(0, 0, 0, 0)
         rows.addWidget(self.table, 1)
@@ -87,6 +90,10 @@ class IsoPicker(QWidget):
             self.changed.emit()
         folders = [iso_folder(self._workspace.cache, ref) for ref in repositories]
         self.folder.setText(", ".join(filter(None, folders)) or "There is no repository of ISOs.")
+
+    def _scan_lines(self) -> str:
+        found = iso_repositories(self._workspace.cache)
+        return together(*(line("sr-scan", uuid=record.uuid) for _, record in found))
 
     def _rescan(self) -> None:
         self._workspace.spawn(self._scan(), "Rescan")

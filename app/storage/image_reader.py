@@ -93,7 +93,7 @@ class _Layer:
     def runs(self, start: int, end: int) -> Iterator[Run]:
         """What the file has of a range, in order and without gaps."""
         last: Run | None = None
-        for run in self._pieces(start, end):
+        for run in self.pieces(start, end):
             if last is not None and last.kind == run.kind and (run.kind < DATA or _follows(last, run)):
                 last = Run(last.start, run.end, run.kind, last.where)
                 continue
@@ -103,7 +103,8 @@ class _Layer:
         if last is not None:
             yield last
 
-    def _pieces(self, start: int, end: int) -> Iterator[Run]:
+    def pieces(self, start: int, end: int) -> Iterator[Run]:
+        """What the file has of a range, cluster by cluster."""
         cluster = 1 << self.cluster_bits
         position = start
         while position < end:
@@ -246,7 +247,7 @@ class ImageReader:
             position += block_size
 
     def _has_data(self, level: int, start: int, end: int) -> bool:
-        for run in self._layers[level].runs(start, end):
+        for run in self._layers[level].pieces(start, end):  # not `runs`: the first cluster tells most often
             if run.kind >= DATA:
                 return True
             deeper = run.kind == NOTHING and level + 1 < len(self._layers)

@@ -24,6 +24,11 @@ ZSTD_LEVEL: Final = 3
 """As the zstd program's."""
 GZIP_LEVEL: Final = 1
 """A gzip stream uses one processor only: the quickest level."""
+_ZSTD_BLOCK: Final = 124 << 10
+"""Bytes of a block within a frame. zstd 1.5.7 looks through each whole block of 128 KiB for places to split it.
+That saves one per cent of programs and texts, and where noise lies between other data it takes three times as long."""
+_MOST_WORKERS: Final = 8
+"""Each has a chunk, its frame and zstd's own tables in memory; more would be faster than any disk."""
 _LARGEST_WINDOW: Final = 64 << 20
 """Bytes of memory that a stream may ask for: what `zstd` makes without `--long` needs 8 MiB at most."""
 _PIECE: Final = 1 << 20
@@ -59,7 +64,7 @@ def _zstd(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
     Measured against a single frame that zstd's own threads work on: half the processor's time, and the same size,
     because a chunk is larger than the window that zstd looks back into.
     """
-    workers = os.cpu_count() or 1
+    workers = min(os.cpu_count() or 1, _MOST_WORKERS)
     with ThreadPoolExecutor(workers, "zstd") as pool:
         under_way: deque[Future[bytes]] = deque()
         try:
@@ -78,11 +83,18 @@ _of_thread = threading.local()
 
 
 def _frame(chunk: Chunk) -> bytes:
+    """A frame of a chunk, by blocks of our size; see `_ZSTD_BLOCK`."""
     compressor = getattr(_of_thread, "compressor", None)
     if compressor is None:
         compressor = _of_thread.compressor = zstandard.ZstdCompressor(level=ZSTD_LEVEL)
-    packed: bytes = compressor.compress(chunk)
-    return packed
+    view = memoryview(chunk)
+    frame = compressor.compressobj(size=len(view))
+    packed: list[bytes] = []
+    for start in range(0, len(view), _ZSTD_BLOCK):
+        packed.append(frame.compress(view[start : start + _ZSTD_BLOCK]))
+        packed.append(frame.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK))
+    packed.append(frame.flush())
+    return b"".join(packed)
 
 
 def kind_of(beginning: bytes) -> Compression | None:

@@ -7,7 +7,7 @@ called on the event loop that awaits, some ten times a second and at the end of 
 
 from app.client.appliances import import_appliance, inspect_appliance
 from app.client.disk_transfers import export_disk, import_disk
-from app.client.exports import export_vm, free_bytes, plan_export
+from app.client.exports import export_vm, free_bytes, plan_export, proposed_name
 from app.client.imports import import_xva, inspect_xva
 from app.client.transfer_types import (
     MANIFEST_SUFFIX,
@@ -52,4 +52,5 @@ __all__ = [
     "inspect_xva",
     "no_report",
     "plan_export",
+    "proposed_name",
 ]

@@ -26,7 +26,7 @@ from app.client.threads import in_thread
 from app.client.transfer_types import ExportOptions, ExportPlan, ExportResult, Report, no_report
 from app.client.verification import SUMMARY, Findings, verify
 
-__all__ = ["export_vm", "free_bytes", "plan_export"]
+__all__ = ["export_vm", "free_bytes", "plan_export", "proposed_name"]
 
 _AT_LEAST: Final = 1 << 20
 """Bytes that are written at once, however small the pieces are that arrive."""
@@ -51,7 +51,7 @@ async def plan_export(session: Session, vm: Ref[VM]) -> ExportPlan:
         memory = (await session.get_record(VDI, record.suspend_VDI)).physical_utilisation
     virtual = sum(disk.virtual_size for disk in disks)
     return ExportPlan(
-        file_name=f"{_file_name(record.name_label) or 'export'}.xva",
+        file_name=proposed_name(record.name_label),
         virtual_bytes=virtual,
         data_bytes=min(virtual, await _held_bytes(session, vm, record, disks)),
         disks=len(disks),
@@ -59,8 +59,10 @@ async def plan_export(session: Session, vm: Ref[VM]) -> ExportPlan:
     )
 
 
-def _file_name(name: str) -> str:
-    return " ".join(_REFUSED_NAME.sub(" ", name).split())[:120].strip(" .")
+def proposed_name(name: str) -> str:
+    """What the file of a VM of this name may be called, on any file system."""
+    kept = " ".join(_REFUSED_NAME.sub(" ", name).split())[:120].strip(" .")
+    return f"{kept or 'export'}.xva"
 
 
 async def _held_bytes(session: Session, vm: Ref[VM], record: VM, disks: list[VDI]) -> int:

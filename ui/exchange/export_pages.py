@@ -156,16 +156,18 @@ class ContentsPage(WizardPage):
 class PackingPage(WizardPage):
     """Compression, and what is done once the file is written."""
 
-    def __init__(self, settings: Settings) -> None:
-        super().__init__("Packing", "How is it packed?", "XenServer and XCP-ng read all three.")
+    def __init__(self, settings: Settings, *, several: bool = False) -> None:
+        question = "How are they packed?" if several else "How is it packed?"
+        super().__init__("Packing", question, "XenServer and XCP-ng read all three.")
         self._settings = settings
         self._needed, self._relevant = 0, True
         self.cards: dict[Compression, ChoiceCard] = {
             key: ChoiceCard(icon, title, "", self) for key, (icon, title) in _KINDS.items()
         }
-        self.verify = QCheckBox("Read the file again when it is written, and compare every block")
+        file = "each file" if several else "the file"
+        self.verify = QCheckBox(f"Read {file} again when it is written, and compare every block")
         self.verify.setChecked(True)
-        self.manifest = QCheckBox("Write a signed manifest beside it")
+        self.manifest = QCheckBox(f"Write a signed manifest beside {'each' if several else 'it'}")
         self.about = label("", "secondary")
         self.about.setWordWrap(True)
         for card in self.cards.values():
@@ -231,16 +233,19 @@ class FilePage(WizardPage):
         self.target.name.setSelection(0, len(self.target.name.text().removesuffix(SUFFIX)))
 
 
-class FinishPage(WizardPage):
-    """The plan in sentences."""
+_HOW_IT_GOES: Final = "Cancel it at any time: nothing is left behind. The file has its name only once it is whole."
 
-    def __init__(self) -> None:
-        super().__init__("Finish", "Ready to write it", "The wizard closes; the status bar shows how far it is.")
+
+class FinishPage(WizardPage):
+    """The plan in sentences. `how_it_goes` stands below."""
+
+    def __init__(self, how_it_goes: str = _HOW_IT_GOES) -> None:
+        super().__init__("Finish", "Ready to write", "The wizard closes; the status bar shows how far it is.")
         self.steps = ConsequenceList()
         self._shown: list[Consequence] = []
         self.content.addWidget(self.steps)
         self.content.addSpacing(GAP)
-        said = label("Cancel it at any time: nothing is left behind. The file has its name only once it is whole.")
+        said = label(how_it_goes)
         said.setProperty("role", "secondary")
         said.setWordWrap(True)
         self.content.addWidget(said)

@@ -24,7 +24,8 @@ from ui.exchange.xe_lines import export_line
 from ui.widgets.cards import Card
 from ui.widgets.facts import Fact, FactGrid
 
-_PACKED: Final[Mapping[Compression, str]] = {"none": "Not compressed", "gzip": "With gzip", "zstd": "With Zstandard"}
+PACKED: Final[Mapping[Compression, str]] = {"none": "Not compressed", "gzip": "With gzip", "zstd": "With Zstandard"}
+"""How it is packed, for a summary."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,7 @@ class ExportWizard(Wizard):
             ("Of", self._subject.owner),
             ("Disks", disks),
             ("Memory", "Comes along" if options.preserve_power_state else ""),
-            ("Packed", "" if options.metadata else _PACKED[options.compression]),
+            ("Packed", "" if options.metadata else PACKED[options.compression]),
             ("Size", "A few KiB" if options.metadata else about),
             ("File", path.name if path.stem else "", str(path)),
             ("Folder", path.parent.name or str(path.parent), str(path.parent)),
@@ -140,7 +141,7 @@ def steps_of(wish: ExportWish, needed: int) -> list[Consequence]:
     elif subject.has_memory and not options.metadata:
         said.append(("memory", "Its memory stays here: it starts afresh where it is imported."))
     if options.compression != "none":
-        packed = _PACKED[options.compression].removeprefix("With ")
+        packed = PACKED[options.compression].removeprefix("With ")
         said.append(("bolt", f"Compressed with {packed}: at most {size(needed)}, usually much less."))
     elif needed:
         said.append(("disk", f"About {size(needed)} are written, uncompressed."))

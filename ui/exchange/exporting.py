@@ -12,6 +12,7 @@ from ui.base.files import show_in_folder
 from ui.base.sizes_and_dates import duration, size
 from ui.base.workspace import Workspace
 from ui.exchange.export_wizard import ExportWish, ExportWizard
+from ui.exchange.exporting_several import export_several
 from ui.exchange.state_dialog import standing_still
 from ui.exchange.subject import Subject, is_exportable_by_snapshot, subject_of
 from ui.exchange.transfer import PLAIN, VERIFIED, follow
@@ -19,7 +20,10 @@ from ui.widgets.notice import toast
 
 
 async def export(workspace: Workspace, selection: Selection) -> None:
-    """Ask how and where; then export in the background."""
+    """Ask how and where; then export in the background. Several leave together, each as its file."""
+    if len(selection) > 1:
+        await export_several(workspace, selection)
+        return
     subject = subject_of(workspace.cache, selection[0][1])
     if subject is not None and is_exportable_by_snapshot(subject.record):
         subject = await standing_still(workspace, subject)

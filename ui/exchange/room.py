@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
 
@@ -74,6 +75,14 @@ def judge(place: Place, needed: int, *, compressed: bool) -> Verdict:
     if place.free - needed < RESERVE:
         return Verdict("attention", f"It fits, and leaves only {size(place.free - needed)} free.")
     return Verdict("good", f"It fits: {size(place.free)} are free.")
+
+
+def judge_all(place: Place, needed: Sequence[int], *, compressed: bool) -> Verdict:
+    """What to say of several files in one place, each of about so many bytes as it is."""
+    limit, largest = place.largest_file, max(needed, default=0)
+    if limit is not None and largest > limit:
+        return judge(place, largest, compressed=compressed)
+    return judge(replace(place, largest_file=None), sum(needed), compressed=compressed)
 
 
 def _too_large(free: int, needed: int, *, compressed: bool) -> Verdict:

@@ -74,7 +74,10 @@ def is_exportable_by_snapshot(record: VM) -> bool:
 
 
 def can_export_vm(workspace: Workspace, selection: Selection) -> CommandState:
-    """One VM. Of one that runs a snapshot is offered instead."""
+    """VMs, and templates with them. Of one that runs a snapshot is offered instead."""
+    if len(selection) > 1:
+        machines = any(is_machine(record) for record in _records(workspace, selection))
+        return state_of_several(workspace, selection) if machines else disabled("Choose a VM.")
     record = _only(workspace, selection)
     if record is None or not is_machine(record):
         return disabled("Choose one VM.")
@@ -90,7 +93,10 @@ def why_no_snapshot(record: VM) -> str:
 
 
 def can_export_template(workspace: Workspace, selection: Selection) -> CommandState:
-    """One template."""
+    """Templates alone: with VMs among them it is the VMs' command."""
+    if len(selection) > 1:
+        templates = all(is_template(record) for record in _records(workspace, selection))
+        return state_of_several(workspace, selection) if templates else disabled("Choose templates only.")
     record = _only(workspace, selection)
     if record is None or not is_template(record):
         return disabled("Choose one template.")
@@ -99,7 +105,10 @@ def can_export_template(workspace: Workspace, selection: Selection) -> CommandSt
 
 
 def can_export_snapshot(workspace: Workspace, selection: Selection) -> CommandState:
-    """One snapshot."""
+    """Snapshots alone."""
+    if len(selection) > 1:
+        snapshots = all(record.is_a_snapshot for record in _records(workspace, selection))
+        return state_of_several(workspace, selection) if snapshots else disabled("Choose snapshots only.")
     record = _only(workspace, selection)
     if record is None or not record.is_a_snapshot:
         return disabled("Choose one snapshot.")
@@ -129,6 +138,28 @@ def why_no_disk_export(cache: ObjectCache, record: VDI) -> str:
     if VDIOperation.copy in record.allowed_operations:
         return ""
     return "A guest uses it: export the disk of a snapshot instead, or shut the VM down first."
+
+
+def state_of_several(workspace: Workspace, selection: Selection) -> CommandState:
+    """Enabled if at least one of them can be exported; else the reason, if it is the same for all."""
+    records = _records(workspace, selection)
+    if len(records) != len(selection):
+        return disabled("Choose VMs, templates or snapshots only.")
+    reasons = {why_not_at_all(record) for record in records}
+    if "" in reasons:
+        return ENABLED
+    same = next(iter(reasons)) if len(reasons) == 1 else ""
+    return disabled(f"None of them can be exported. {same}".strip())
+
+
+def why_not_at_all(record: VM) -> str:
+    """Why neither it nor a snapshot of it can be exported now; "" where that can."""
+    return why_no_snapshot(record) if is_exportable_by_snapshot(record) else why_no_export(record)
+
+
+def _records(workspace: Workspace, selection: Selection) -> list[VM]:
+    found = (workspace.cache.get(VM, ref) for cls, ref in selection if cls == "VM")
+    return [record for record in found if record is not None]
 
 
 def _only(workspace: Workspace, selection: Selection) -> VM | None:

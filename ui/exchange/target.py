@@ -37,7 +37,7 @@ class TargetField(QWidget):
         self.name = QLineEdit()
         self.name.setAccessibleName("File name")
         self.name.setMaxLength(240)
-        self.folder = QLineEdit(workspace.settings.get(FOLDER, "") or _documents())
+        self.folder = QLineEdit(workspace.settings.get(FOLDER, "") or documents())
         self.folder.setAccessibleName("Folder")
         self.browse = button("Choose…", "folder")
         self.space = CapacityBar("Space on the drive")
@@ -100,8 +100,8 @@ class TargetField(QWidget):
             return self._place.problem
         if not name:
             return "The file needs a name."
-        if wrong := next((letter for letter in name if letter in _FORBIDDEN or ord(letter) < 32), ""):
-            return f"A file name cannot contain {wrong if wrong.isprintable() else 'control characters'}"
+        if wrong := first_forbidden(name):
+            return f"A file name cannot contain {wrong}"
         if self.path().exists():
             return "There is a file of this name already. Choose another name."
         verdict = self._verdict()
@@ -162,14 +162,8 @@ class TargetField(QWidget):
         return "An interrupted export of this name is there. It goes on where it stopped, if it is of the same state."
 
     async def _choose(self) -> None:
-        dialog = QFileDialog(self, "Choose a folder", self.folder.text())
-        dialog.setFileMode(QFileDialog.FileMode.Directory)
-        dialog.setOption(QFileDialog.Option.ShowDirsOnly)
-        accepted = await ask(dialog, keep=True)
-        chosen = dialog.selectedFiles()
-        dialog.deleteLater()
-        if accepted and chosen:
-            self.folder.setText(chosen[0])
+        if chosen := await choose_folder(self, self.folder.text()):
+            self.folder.setText(chosen)
 
 
 def unused(folder: Path, name: str) -> str:
@@ -182,5 +176,23 @@ def unused(folder: Path, name: str) -> str:
     return str(found)
 
 
-def _documents() -> str:
+def first_forbidden(name: str) -> str:
+    """What a file's name has that no file system of ours takes, in words; "" for nothing."""
+    wrong = next((letter for letter in name if letter in _FORBIDDEN or ord(letter) < 32), "")
+    return wrong if wrong.isprintable() else "control characters"
+
+
+async def choose_folder(parent: QWidget, folder: str) -> str:
+    """Ask for a folder, from `folder` on; "" where the person thought better of it."""
+    dialog = QFileDialog(parent, "Choose a folder", folder)
+    dialog.setFileMode(QFileDialog.FileMode.Directory)
+    dialog.setOption(QFileDialog.Option.ShowDirsOnly)
+    accepted = await ask(dialog, keep=True)
+    chosen = dialog.selectedFiles()
+    dialog.deleteLater()
+    return chosen[0] if accepted and chosen else ""
+
+
+def documents() -> str:
+    """The person's own folder for documents."""
     return QStandardPaths.writableLocation(QStandardPaths.StandardLocation.DocumentsLocation) or str(Path.home())

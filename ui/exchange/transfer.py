@@ -49,7 +49,16 @@ async def follow(
         show(entry, progress, shares, packed=packed)
         history.changed.emit(entry)
 
-    task = asyncio.ensure_future(work(report))
+    return entry, await carried(workspace, entry, work(report))
+
+
+async def carried(workspace: Workspace, entry: Entry, work: Coroutine[Any, Any, T]) -> T:
+    """Wait for the work of an entry, which can be cancelled meanwhile, and end the entry; answer its result.
+
+    :raise: as `follow`.
+    """
+    history = workspace.history
+    task = asyncio.ensure_future(work)
     entry.stop, entry.cancellable = task.cancel, True
     history.changed.emit(entry)
     try:
@@ -65,7 +74,7 @@ async def follow(
         history.end(entry, error)
         raise
     history.end(entry)
-    return entry, result
+    return result
 
 
 def show(entry: Entry, progress: Progress, shares: Shares, *, packed: bool = False) -> None:

@@ -3,22 +3,40 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from app.api import SR, VDI, VM, Network
 from app.client import ObjectCache
 from app.client.exchange import DiskFormat, ExportOptions, ImportOptions
-from ui.base.commands import XeLine
-from ui.base.xe_lines import Variable, always, into, keeping, line, of_each, together, uuid_of
+from ui.base.commands import Selection, XeLine
+from ui.base.workspace import Workspace
+from ui.base.xe_lines import Variable, always, into, keeping, line, of_each, records_of, together, uuid_of
 
 _MADE: Final = Variable("vm")
 _DISK: Final = Variable("vdi")
+_TAKEN: Final = Variable("snapshot")
 
 
 def export_line(vm: VM, path: str, options: ExportOptions) -> str:
     """A VM, template or snapshot as a file."""
+    given = _export_parameters(path, options)
+    if vm.is_a_snapshot:
+        return line("snapshot-export-to-template", snapshot_uuid=vm.uuid, **given)
+    if vm.is_a_template:
+        return line("template-export", template_uuid=vm.uuid, **given)
+    return line("vm-export", uuid=vm.uuid, **given)
+
+
+def snapshot_and_export_lines(vm: VM, name: str, path: str, options: ExportOptions) -> str:
+    """A snapshot of a VM, called so, and then that as a file."""
+    given = _export_parameters(path, options)
+    taken = keeping("snapshot", line("vm-snapshot", uuid=vm.uuid, new_name_label=name))
+    return together(taken, line("snapshot-export-to-template", snapshot_uuid=_TAKEN, **given))
+
+
+def _export_parameters(path: str, options: ExportOptions) -> dict[str, str]:
     given = {"filename": path}
     if options.compression != "none":
         given["compress"] = options.compression
@@ -31,11 +49,7 @@ def export_line(vm: VM, path: str, options: ExportOptions) -> str:
     given |= {name: "true" for name, on in flags.items() if on}
     if not options.verify:
         given["verify"] = "false"
-    if vm.is_a_snapshot:
-        return line("snapshot-export-to-template", snapshot_uuid=vm.uuid, **given)
-    if vm.is_a_template:
-        return line("template-export", template_uuid=vm.uuid, **given)
-    return line("vm-export", uuid=vm.uuid, **given)
+    return given
 
 
 def disk_line(vdi: VDI, path: str, kind: DiskFormat) -> str:
@@ -72,12 +86,28 @@ def _file(name: str, ending: str) -> str:
     return f"{name.replace('/', '-') or 'export'}.{ending}"
 
 
-_EXPORT: Final = of_each(VM, lambda vm: export_line(vm, _file(vm.name_label, "xva"), ExportOptions(verify=True)))
+def _export(workspace: Workspace, selection: Selection) -> str:
+    """A line for each; `vm-export --multiple` would call all files after the first, with numbers."""
+    found = records_of(workspace.cache, VM, (ref for cls, ref in selection if cls == "VM"))
+    names = _different([vm.name_label for vm in found])
+    options = ExportOptions(verify=True)
+    return together(*(export_line(vm, _file(name, "xva"), options) for vm, name in zip(found, names, strict=True)))
+
+
+def _different(names: Sequence[str]) -> list[str]:
+    """The names, with a number where one was there before, in whatever capitals."""
+    seen: dict[str, int] = {}
+    found = []
+    for name in names:
+        times = seen[name.casefold()] = seen.get(name.casefold(), 0) + 1
+        found.append(name if times == 1 else f"{name} ({times})")
+    return found
+
 
 LINES: Final[Mapping[str, XeLine]] = {
     "pool.import": always(line("vm-import", filename="FILE.xva")),
-    "vm.export": _EXPORT,
-    "template.export": _EXPORT,
-    "snapshot.export": _EXPORT,
+    "vm.export": _export,
+    "template.export": _export,
+    "snapshot.export": _export,
     "vdi.export": of_each(VDI, lambda vdi: disk_line(vdi, _file(vdi.name_label, "qcow2"), "qcow2")),
 }

@@ -10,7 +10,7 @@ from ui.base.locks import lock_of
 from ui.base.workspace import Workspace
 from ui.snapshots import rules, words
 from ui.snapshots.lock_dialog import LockDialog
-from ui.snapshots.results import Result, ResultsDialog
+from ui.widgets.results import Result, ResultsDialog
 
 
 def can_lock(workspace: Workspace, selection: Selection) -> CommandState:

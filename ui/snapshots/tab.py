@@ -38,7 +38,7 @@ MENU_OF_ONE: Final = (
     "snapshot.export", "-", "snapshot.rename",
     "snapshot.lock", "snapshot.unlock", "-", "snapshot.drop_memory", "snapshot.delete",
 )  # fmt: skip
-MENU_OF_MANY: Final = ("snapshot.lock", "snapshot.unlock", "-", "snapshot.delete")
+MENU_OF_MANY: Final = ("snapshot.export", "-", "snapshot.lock", "snapshot.unlock", "-", "snapshot.delete")
 _VIEW, _SCHEDULED, _DETAILS = "snapshots/view", "snapshots/scheduled", "snapshots/details"
 
 

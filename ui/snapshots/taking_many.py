@@ -14,9 +14,9 @@ from ui.base.sizes_and_dates import count, duration
 from ui.base.workspace import Workspace
 from ui.snapshots import rules, words
 from ui.snapshots.figures import figures_of
-from ui.snapshots.results import Result, ResultsDialog
 from ui.snapshots.take_many_dialog import ManyWish, TakeManyDialog
 from ui.widgets.notice import toast
+from ui.widgets.results import Result, ResultsDialog
 
 _AT_ONCE: Final = 4
 

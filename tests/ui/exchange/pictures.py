@@ -21,10 +21,13 @@ from tests.ui.machines.world import CHINESE_NAME, GIB, LONG_NAME, World, billing
 from ui.base import theme
 from ui.exchange.disk_dialog import ExportDiskDialog
 from ui.exchange.export_wizard import ExportWizard
+from ui.exchange.exporting_several import results_dialog
 from ui.exchange.import_wizard import ImportWizard
+from ui.exchange.several_wizard import SeveralWizard
 from ui.exchange.state_dialog import StateDialog
 from ui.exchange.subject import Subject, subject_of
 from ui.exchange.target import FOLDER
+from ui.widgets.results import Result
 
 Shot = Callable[[World, Transfers], QWidget]
 
@@ -97,6 +100,83 @@ def export_finish(world: World, _transfers: Transfers) -> QWidget:
     return wizard
 
 
+def several(world: World, page: int, vms: int = 5) -> SeveralWizard:
+    """VMs in several states and a template, some with long names."""
+    names = ["web1", "web2", CHINESE_NAME, LONG_NAME, *(f"node {number}" for number in range(vms - 4))]
+    made = [world.add_vm(name, VMPowerState.Running if name == "web2" else VMPowerState.Halted) for name in names]
+    for number, vm in enumerate(made):
+        world.add_disk(vm, "system", 20 * GIB, (2 + number) * GIB)
+    world.busy(made[2], VMOperation.revert)
+    refs = [*made, world.add_template("Debian 13 base")]
+    wizard = SeveralWizard(world.workspace, refs)
+    wizard.packing.cards["none"].setChecked(True)
+    wizard.go_to(page)
+    return wizard
+
+
+def several_contents(world: World, _transfers: Transfers) -> QWidget:
+    return several(world, 0)
+
+
+def several_packing(world: World, _transfers: Transfers) -> QWidget:
+    return several(world, 1)
+
+
+def several_files(world: World, _transfers: Transfers) -> QWidget:
+    wizard = several(world, 2, 12)
+    (wizard.files.place().folder / "web2.xva.part").touch()
+    wizard.files.entered()
+    return wizard
+
+
+def several_conflict(world: World, transfers: Transfers) -> QWidget:
+    wizard = several(world, 2)
+    model = wizard.files.model
+    row = next(row for row in range(model.rowCount()) if model.item(row).name == "web2.xva")
+    model.setData(model.index(row, 1), "WEB1")
+    wizard.files.table.edit(model.index(row, 1))
+    return wizard
+
+
+def several_full(world: World, transfers: Transfers) -> QWidget:
+    transfers.free = 9 * GIB
+    return several(world, 2)
+
+
+def several_snapshots(world: World, _transfers: Transfers) -> QWidget:
+    vm = billing_db(world)
+    refs = sorted(world.vm(vm).snapshots)
+    for ref in refs:
+        exportable(world, ref)
+    wizard = SeveralWizard(world.workspace, refs)
+    wizard.go_to(2)
+    return wizard
+
+
+def several_finish(world: World, _transfers: Transfers) -> QWidget:
+    wizard = several(world, 0)
+    wizard.packing.cards["zstd"].setChecked(True)
+    wizard.packing.manifest.setChecked(True)
+    wizard.go_to(3)
+    return wizard
+
+
+def several_small(world: World, _transfers: Transfers) -> QWidget:
+    wizard = several(world, 2, 30)
+    wizard.resize(820, 520)
+    return wizard
+
+
+def several_results(_world: World, _transfers: Transfers) -> QWidget:
+    found = [
+        Result("web1", "web1.xva: 2.1 GiB, verified"),
+        Result("web2", "There is no space left on the drive.", failed=True),
+        Result(LONG_NAME, f"{LONG_NAME}.xva: 5 GiB, verified. An interrupted export was there; it began anew."),
+        Result(CHINESE_NAME, "It is being reverted.", left_out=True),
+    ]
+    return results_dialog(found, "/srv/exports/web1.xva", None)
+
+
 def state(world: World, _transfers: Transfers) -> QWidget:
     vm = billing_db(world)
     dialog = StateDialog(world.workspace, exportable(world, vm))
@@ -161,6 +241,15 @@ SHOTS: dict[str, Shot] = {
     "export-finish": export_finish,
     "export-state": state,
     "export-disk": disk,
+    "several-contents": several_contents,
+    "several-packing": several_packing,
+    "several-files": several_files,
+    "several-conflict": several_conflict,
+    "several-full": several_full,
+    "several-snapshots": several_snapshots,
+    "several-finish": several_finish,
+    "several-small": several_small,
+    "several-results": several_results,
     "import-empty": import_empty,
     "import-file": import_file,
     "import-damaged": import_damaged,

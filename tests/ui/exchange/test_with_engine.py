@@ -28,9 +28,11 @@ from ui.base.history import Entry
 from ui.base.settings import Settings
 from ui.base.wizard import Wizard
 from ui.base.workspace import Workspace
+from ui.exchange.contents import look_into
 from ui.exchange.disk_dialog import ExportDiskDialog
 from ui.exchange.export_wizard import ExportWizard
 from ui.exchange.import_wizard import ImportWizard
+from ui.exchange.several_wizard import SeveralWizard
 from ui.exchange.target import FOLDER
 from ui.main_window import MainWindow
 
@@ -203,3 +205,26 @@ async def an_appliance_comes_in(desk: Desk) -> None:
     assert (record.name_label, len(record.VIFs)) == ("Firewall", 1)
     seen = view(desk.bench.image(made))
     assert (seen.size, seen.blocks[0]) == (len(content), content[:BLOCK])
+
+
+async def test_several_leave_as_a_file_each(qapp: QApplication, data_dir: Path) -> None:
+    async with open_desk(qapp, data_dir, SimulatedDriver()) as desk:
+        running = await desk.bench.sample_vm("web", disks=2)
+        halted = await desk.bench.sample_vm("db")
+        await desk.bench.session.VM.start(running)
+        chosen = (("VM", running), ("VM", halted))
+        await until(lambda: desk.bench.cache.get(VM, running).power_state is VMPowerState.Running)  # type: ignore[union-attr]
+        desk.workspace.commands.run("vm.export", chosen)
+        wizard = await opened(SeveralWizard)
+        wizard.packing.manifest.setChecked(True)
+        paths = wizard.files.paths().values()
+        desk.finish(wizard)
+        entry = await desk.ended()
+        assert (entry.title, entry.state, entry.error) == ("Exporting 2 VMs", "done", None)
+        assert [path.name for path in paths] == ["web.xva", "db.xva"]
+        assert desk.leftovers() == ["db.xva", f"db.xva{MANIFEST_SUFFIX}", "web.xva", f"web.xva{MANIFEST_SUFFIX}"]
+        kinds = [await look_into(desk.bench.session, path) for path in paths]
+        assert [(found.what, found.name, len(found.disks), found.manifest) for found in kinds] == [
+            ("template", "Export of web", 2, "signed"),
+            ("VM", "db", 1, "signed"),
+        ]

@@ -14,11 +14,11 @@ from ui.snapshots.group_dialog import GroupDialog
 from ui.snapshots.health_dialog import HealthDialog
 from ui.snapshots.lock_dialog import LockDialog
 from ui.snapshots.new_dialog import NewDialog
-from ui.snapshots.results import Result, ResultsDialog
 from ui.snapshots.revert_dialog import RevertDialog
 from ui.snapshots.take_dialog import TakeDialog
 from ui.snapshots.take_many_dialog import TakeManyDialog
 from ui.snapshots.ways import DISKS, MEMORY, Way, remember_way
+from ui.widgets.results import Result, ResultsDialog
 
 ALL = ON_VM | {VMOperation.snapshot_with_quiesce}
 

@@ -10,9 +10,9 @@ from tests.ui.snapshots.estate import Estate, group_of_three
 from tests.ui.snapshots.waiting import opened, until
 from ui.base.dialogs import ErrorDialog
 from ui.snapshots.group_dialog import GroupDialog
-from ui.snapshots.results import ResultsDialog
 from ui.snapshots.revert_dialog import RevertDialog
 from ui.snapshots.take_many_dialog import TakeManyDialog
+from ui.widgets.results import ResultsDialog
 
 THREE = ("vm", "web", "mail")
 SNAPSHOTS = ("trial", "mail-trial", "web-trial")

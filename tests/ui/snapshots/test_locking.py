@@ -13,7 +13,7 @@ from tests.ui.snapshots.estate import ON_SNAPSHOT, Estate
 from tests.ui.snapshots.waiting import opened, until
 from ui.snapshots.delete_dialog import DropMemoryDialog
 from ui.snapshots.lock_dialog import LockDialog
-from ui.snapshots.results import ResultsDialog
+from ui.widgets.results import ResultsDialog
 
 LOCK = '{"reason":"evidence","owner":"ada","until":"","since":"2026-11-03T12:00:00+00:00"}'
 

@@ -34,13 +34,16 @@ class ResultsDialog(Dialog):
     """The results, failures first; the list can be copied.
 
     :param title: the act, as "Take Snapshot".
+    :param sentence: what the results amount to; "" where a failure leaves things as they were.
     """
 
-    def __init__(self, title: str, results: Sequence[Result], parent: QWidget | None = None) -> None:
+    def __init__(
+        self, title: str, results: Sequence[Result], parent: QWidget | None = None, *, sentence: str = ""
+    ) -> None:
         done = sum(not result.failed and not result.left_out for result in results)
         super().__init__(f"{title}: {done} of {len(results)} done", cancel="Close", parent=parent)
         failed = sum(result.failed for result in results)
-        self.add_sentence(_sentence(failed, sum(result.left_out for result in results)))
+        self.add_sentence(sentence or _sentence(failed, sum(result.left_out for result in results)))
         self.table = TableView("Results")
         model = QStandardItemModel(0, 2, self.table)
         model.setHorizontalHeaderLabels(["Name", "Result"])

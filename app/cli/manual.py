@@ -57,6 +57,10 @@ Two extensions of ours, on every command:
 Completion: `resources/completion/xe.bash` for bash; `resources/completion/_xe` for zsh, written without a zsh to try it
 in.
 
+`excluded-device-types=vbd,vif` leaves the drives or the network interfaces out of an export with `metadata=true`, and
+the disks or networks that only these lead to. As with XenServer's xe, `vgpu` and `vtpm` can be named too, of which
+there is none here, any other type is an error, and it does not count for an export with disks; ours says so then.
+
 What differs from XenServer's xe: a list of snapshots has the columns that XenServer's documentation shows,
 `snapshot_of` and `snapshot_time`; of the many commands for parts that we do not have, none is there; an uninstall is
 one message to a server that has it, so that a failure leaves nothing half removed; where some of several VMs fail,

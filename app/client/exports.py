@@ -97,6 +97,8 @@ class _Export:
         query = {"ref": self.vm, **task.query}
         if self.options.metadata:
             query["export_snapshots"] = "true" if self.options.include_snapshots else "false"
+            if self.options.excluded_device_types:
+                query["excluded_device_types"] = ",".join(self.options.excluded_device_types)
             return "/export_metadata", query
         if self.options.compression != "none":
             query["use_compression"] = self.options.compression

@@ -33,6 +33,9 @@ _NAMED_UNITS: Final = {
     "byte": 0,
 }
 _MOST_DISKS: Final = 64
+_MOST_DIGITS: Final = 20
+_LARGEST: Final = 64 << 40
+"""Bytes: of a disk, as in an .xva, and of memory all the more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +86,10 @@ class _Reader:
         for item in items:
             by_type.setdefault(_text(item, "ResourceType"), []).append(item)
         return Ovf(
-            name=next((_clean(e.text or "") for e in system if _local(e) == "Name"), "") or _attribute(system, "id"),
-            vcpus=max(1, sum(int(_text(cpu, "VirtualQuantity") or 1) for cpu in by_type.get(_CPU, []))),
-            memory=sum(_scaled(item, "VirtualQuantity", "AllocationUnits", 20) for item in by_type.get(_MEMORY, [])),
+            name=next((_clean(e.text or "") for e in system if _local(e) == "Name"), "")
+            or _clean(_attribute(system, "id")),
+            vcpus=max(1, sum(_scaled(cpu, "1", "", 0) for cpu in by_type.get(_CPU, []))),
+            memory=sum(_scaled(item, "0", _text(item, "AllocationUnits"), 20) for item in by_type.get(_MEMORY, [])),
             disks=tuple(self._disk(item) for item in by_type.get(_DISK, [])[:_MOST_DISKS]),
             networks=tuple(_text(item, "Connection") for item in by_type.get(_NETWORK, [])),
             notes=tuple(self._notes(system, len(systems))),
@@ -103,7 +107,7 @@ class _Reader:
         if file and (_NAME.fullmatch(file) is None or file in (".", "..")):
             raise not_understood(f"{file!a} in the descriptor is no plain file name.")
         units = _attribute(disk, "capacityAllocationUnits")
-        return OvfDisk(file, int(_attribute(disk, "capacity")) << _shift(units, 0))
+        return OvfDisk(file, _number(_attribute(disk, "capacity"), _shift(units, 0)))
 
     def _notes(self, system: etree._Element, count: int) -> Iterator[str]:
         if count > 1:
@@ -132,8 +136,18 @@ def _text(item: etree._Element, name: str) -> str:
     return next(((child.text or "").strip() for child in item if _local(child) == name), "")
 
 
-def _scaled(item: etree._Element, quantity: str, units: str, default: int) -> int:
-    return int(_text(item, quantity) or 0) << _shift(_text(item, units), default)
+def _scaled(item: etree._Element, missing: str, units: str, default: int) -> int:
+    return _number(_text(item, "VirtualQuantity") or missing, _shift(units, default))
+
+
+def _number(text: str, shift: int) -> int:
+    """A whole number, 0 or more, in units of a power of two. :raise Failure: it is none, or no machine has so much."""
+    if not text.isascii() or not text.isdigit() or len(text) > _MOST_DIGITS:
+        raise not_understood(f"The descriptor has {text[:100]!a} where a number should be.")
+    number = int(text) << shift
+    if number > _LARGEST:
+        raise not_understood(f"The descriptor asks for {text} times 2^{shift}, which is too much.")
+    return number
 
 
 def _shift(units: str, default: int) -> int:

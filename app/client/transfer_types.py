@@ -65,6 +65,7 @@ class ExportOptions:
     :ivar preserve_power_state: take a suspended VM's, or a checkpoint's, memory along.
     :ivar metadata: only the description, without any disk.
     :ivar include_snapshots: of metadata only: the snapshots' descriptions too.
+    :ivar excluded_device_types: of metadata only: devices that stay behind: VBD, VIF, VGPU, VTPM.
     :ivar verify: read the file again and compare each block with its hash and each disk with the engine's.
     :ivar manifest: write a signed manifest beside the file.
     :ivar resume: go on with an interrupted export of the same snapshot where that is possible.
@@ -75,6 +76,7 @@ class ExportOptions:
     preserve_power_state: bool = False
     metadata: bool = False
     include_snapshots: bool = False
+    excluded_device_types: tuple[str, ...] = ()
     verify: bool = True
     manifest: bool = False
     resume: bool = True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -74,13 +74,15 @@ def describe(
     lineage: bool,
     memory: Mapping[str, int],
     product: ova.Version | None = None,
+    excluded: Container[str] = (),
 ) -> Exported:
     """The description of these VMs with all that hangs on them.
 
     :param lineage: of a metadata export: snapshots stay snapshots.
     :param memory: the memory images that go along, with the sizes of their files in bytes.
+    :param excluded: "VBD", "VIF": the devices that stay behind, with the disks or networks that only these lead to.
     """
-    records = _collected(context, vms, lineage=lineage, memory=memory)
+    records = _collected(context, vms, lineage=lineage, memory=memory, excluded=excluded)
     id_of = _numbered(records)
     listed = [(ref, record) for cls in ova.CLASSES for ref, record in records[cls].items()]
     return Exported(ova.written(product or version(context), listed, id_of), id_of)
@@ -102,7 +104,9 @@ def version(context: Context) -> ova.Version:
 _Records = dict[str, dict[str, Record]]
 
 
-def _collected(context: Context, vms: Sequence[str], *, lineage: bool, memory: Mapping[str, int]) -> _Records:
+def _collected(
+    context: Context, vms: Sequence[str], *, lineage: bool, memory: Mapping[str, int], excluded: Container[str]
+) -> _Records:
     store = context.store
     found: _Records = {cls: {} for cls in ova.CLASSES}
     for ref in vms:
@@ -115,16 +119,12 @@ def _collected(context: Context, vms: Sequence[str], *, lineage: bool, memory: M
             metrics = store.find(kind, held)
             if metrics is not None:
                 found[cls][held] = metrics
-        for vbd_ref in sorted(vm.VBDs, key=lambda r: store.get(VBD, r).userdevice):
+        vbds = () if "VBD" in excluded else vm.VBDs
+        for vbd_ref in sorted(vbds, key=lambda r: store.get(VBD, r).userdevice):
             _add_drive(context, found, vbd_ref)
-        for vif_ref in sorted(vm.VIFs, key=lambda r: store.get(VIF, r).device):
-            vif = store.get(VIF, vif_ref)
-            found["VIF"][vif_ref] = msgspec.structs.replace(vif, **_DETACHED)
-            network = store.find(Network, vif.network)
-            if network is not None:
-                found["network"][vif.network] = msgspec.structs.replace(
-                    network, allowed_operations=frozenset(), blobs={}
-                )
+        vifs = () if "VIF" in excluded else vm.VIFs
+        for vif_ref in sorted(vifs, key=lambda r: store.get(VIF, r).device):
+            _add_interface(context, found, vif_ref)
         if vm.suspend_VDI in memory:
             _add_disk(
                 context, found, vm.suspend_VDI, _memory_fields(store.get(VDI, vm.suspend_VDI), memory[vm.suspend_VDI])
@@ -147,6 +147,15 @@ def _add_drive(context: Context, found: _Records, ref: str) -> None:
     found["VBD"][ref] = msgspec.structs.replace(vbd, **_DETACHED)
     if not is_null(vbd.VDI) and not vbd.empty:
         _add_disk(context, found, vbd.VDI, {"is_a_snapshot": False} if vbd.type is VBDType.CD else {})
+
+
+def _add_interface(context: Context, found: _Records, ref: str) -> None:
+    vif = context.store.get(VIF, ref)
+    found["VIF"][ref] = msgspec.structs.replace(vif, **_DETACHED)
+    network = context.store.find(Network, vif.network)
+    if network is not None:
+        bare = msgspec.structs.replace(network, allowed_operations=frozenset(), blobs={})
+        found["network"][vif.network] = bare
 
 
 def _add_disk(context: Context, found: _Records, ref: str, fields: Mapping[str, Any]) -> None:

@@ -43,6 +43,9 @@ AFTER: Final = "stillframe_after"
 IDENTITY: Final = "stillframe_identity"
 """…if the objects in the file are still these; see `ova.identity`."""
 REPORT_SECONDS: Final = 0.2
+_EXCLUDED: Final = "excluded_device_types"
+_DEVICE_TYPES: Final = ("VBD", "VIF", "VGPU", "VTPM")
+"""Those that a XenServer can leave out. Of the last two there is none here."""
 _COMPRESSIONS: Final[Mapping[str, Compression]] = {"true": "gzip", "gzip": "gzip", "zstd": "zstd"}
 
 
@@ -60,7 +63,12 @@ async def export(context: Context, query: Mapping[str, str], outlet: Outlet) -> 
 
 
 async def export_metadata(context: Context, query: Mapping[str, str], outlet: Outlet) -> None:
-    """GET /export_metadata: `ref`, `uuid` or `all`, with the snapshots unless `export_snapshots=false`."""
+    """GET /export_metadata: `ref`, `uuid` or `all`, with the snapshots unless `export_snapshots=false`.
+
+    `excluded_device_types` names kinds of devices that stay behind, with commas between. As a XenServer, /export does
+    not look at it.
+    """
+    excluded = _device_types(query.get(_EXCLUDED, ""))
     if query.get("all") == "true":
         every = context.store.all(VM)
         vms = [ref for ref, vm in every.items() if not (vm.is_a_snapshot or vm.is_default_template)]
@@ -69,10 +77,18 @@ async def export_metadata(context: Context, query: Mapping[str, str], outlet: Ou
     if query.get("export_snapshots", "true") == "true":
         vms += [snapshot for vm in vms for snapshot in sorted(context.store.get(VM, vm).snapshots)]
     async with operation(context, *((vm, VMOperation.metadata_export) for vm in vms)):
-        document = describe(context, vms, lineage=True, memory={}).ova
+        document = describe(context, vms, lineage=True, memory={}, excluded=excluded).ova
     whole = b"".join(archive(document, []))
     outlet.begin(CONTENT_TYPE, FILE_NAME, len(whole))
     await outlet.pour([whole])
+
+
+def _device_types(names: str) -> frozenset[str]:
+    """Kinds of devices, in upper case. :raise Failure: INVALID_VALUE: a XenServer has no devices of such a kind."""
+    wanted = frozenset(names.upper().split(",")) if names else frozenset()
+    if not wanted <= set(_DEVICE_TYPES):
+        raise invalid_value(_EXCLUDED, names)
+    return wanted
 
 
 def vm_in(context: Context, query: Mapping[str, str]) -> Ref[VM]:

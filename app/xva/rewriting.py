@@ -46,6 +46,7 @@ def changed(document: bytes, changes: Changes) -> bytes:
         fields = entry["snapshot"]
         if entry["id"] == vm.id and changes.name:
             fields["name_label"] = changes.name
-        if entry["class"] == "network" and fields.get("name_label") in changes.networks:
-            fields["name_label"], fields["bridge"] = changes.networks[fields["name_label"]]
+        name = fields.get("name_label")
+        if entry["class"] == "network" and isinstance(name, str) and name in changes.networks:
+            fields["name_label"], fields["bridge"] = changes.networks[name]
     return values.written(whole).encode()

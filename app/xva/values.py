@@ -34,7 +34,8 @@ def _inner(value: Any) -> str:
     if isinstance(value, float):
         return f"<double>{value:.17g}</double>"
     if isinstance(value, datetime):
-        return f"<dateTime.iso8601>{value.astimezone(UTC).strftime(DATE_FORM)}</dateTime.iso8601>"
+        utc = value.astimezone(UTC)  # %Y has no zeros before a year of fewer than four digits, and is not read then
+        return f"<dateTime.iso8601>{utc.year:04}{utc:%m%dT%H:%M:%SZ}</dateTime.iso8601>"
     if isinstance(value, Mapping):
         members = (f"<member><name>{_text(key)}</name>{written(item)}</member>" for key, item in value.items())
         return f"<struct>{''.join(members)}</struct>"
@@ -46,7 +47,8 @@ def _inner(value: Any) -> str:
 
 def _text(value: object) -> str:
     text = str(value.value) if isinstance(value, Enum) else str(value)
-    return escape(_NOT_XML.sub("\N{REPLACEMENT CHARACTER}", text), quote=False)
+    # Who reads XML takes a bare carriage return for a new line (section 2.11).
+    return escape(_NOT_XML.sub("\N{REPLACEMENT CHARACTER}", text), quote=False).replace("\r", "&#13;")
 
 
 def read(document: bytes) -> Any:

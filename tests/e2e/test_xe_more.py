@@ -144,6 +144,22 @@ def test_an_export_to_the_standard_output(shell: Shell, halted: str) -> None:
     words = [*program, "vm-export", f"uuid={halted}", "filename="]
     found = subprocess.run(words, cwd=ROOT, capture_output=True, check=True)
     assert found.stdout[:7] == b"ova.xml" and found.stderr == b"" and len(found.stdout) % 512 == 0
+    words += ["metadata=true", "excluded-device-types=VIF"]
+    bare = subprocess.run(words, cwd=ROOT, capture_output=True, check=True).stdout
+    assert len(bare) < 100_000 and b">VBD<" in bare and b">VIF<" not in bare and b">network<" not in bare
+    shell.said("vm-uninstall", f"uuid={halted}", "--force")
+
+
+def test_devices_are_left_out_of_metadata_only(shell: Shell, halted: str, tmp_path: Path) -> None:
+    words = ["vm-export", f"uuid={halted}", f"filename={tmp_path}/a.xva"]
+    unknown = shell.xe(*words, "metadata=true", "excluded-device-types=vusb")
+    assert unknown.status == 1 and "excluded_device_types" in unknown.stderr
+    assert shell.said(*words, "metadata=true", "excluded-device-types=vbd,vif,vgpu") == "Export succeeded\n"
+    content = (tmp_path / "a.xva").read_bytes()
+    assert b">VM<" in content and b">VBD<" not in content and b">VIF<" not in content
+    plain = shell.xe(*words[:2], f"filename={tmp_path}/b.xva", "excluded-device-types=vbd")
+    assert plain == ("Export succeeded\n", "excluded-device-types counts with metadata=true only.\n", 0)
+    assert b">VBD<" in (tmp_path / "b.xva").read_bytes()
     shell.said("vm-uninstall", f"uuid={halted}", "--force")
 
 

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.fuzz.__main__ import _MODULES, SEEDS, TARGETS
+from tests.fuzz.targets import MODULES, SEEDS, TARGETS
 
 FILES = sorted(path for path in SEEDS.glob("*/*") if path.is_file())
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}-{path.name}")
 def test_no_seed_breaks_anything(path: Path) -> None:
-    modules = {name: importlib.import_module(name) for name in _MODULES}
-    TARGETS[path.parent.name](modules, path.read_bytes())
+    modules = {name: importlib.import_module(name) for name in MODULES}
+    TARGETS[path.parent.name].read(modules, path.read_bytes())
 
 
 def test_every_target_has_seeds() -> None:

@@ -94,8 +94,8 @@ def test_any_bytes(content: bytes, magic: bytes) -> None:
     assert isinstance(outcome(magic + content), Failure)
 
 
-_TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\r", exclude_categories=["Cc", "Cs", "Cn", "Co"]))
-_DATES = st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)).map(
+_TEXT = st.text(st.characters(codec="utf-8", include_characters="\r\n\t", exclude_categories=["Cc", "Cs", "Cn", "Co"]))
+_DATES = st.datetimes(datetime(1, 1, 1), datetime(9999, 12, 31), timezones=st.just(UTC)).map(
     lambda t: t.replace(microsecond=0)
 )
 _VALUES = st.recursive(

@@ -180,6 +180,43 @@ async def test_metadata_with_and_without_snapshots(bench: Bench, tmp_path: Path)
             assert described[bench.vm(snap).uuid]["snapshot_of"] == ids[bench.vm(vm).uuid]
 
 
+@pytest.mark.parametrize(
+    ("excluded", "missing"),
+    [
+        (("vbd",), {"VBD", "VDI", "SR"}),
+        (("VIF",), {"VIF", "network"}),
+        (("vif", "vbd", "vgpu", "vtpm"), {"VBD", "VDI", "SR", "VIF", "network"}),
+        (("VGPU",), set()),
+    ],
+)
+async def test_metadata_without_some_devices(
+    bench: Bench, tmp_path: Path, excluded: tuple[str, ...], missing: set[str]
+) -> None:
+    vm = await two_disks(bench)
+    snap = await snapshot(bench, vm)
+    options = ExportOptions(metadata=True, include_snapshots=True, excluded_device_types=excluded)
+    found = objects(members(await exported(bench, vm, tmp_path, options))["ova.xml"])
+    classes = {"VM", "VM_metrics", "VBD", "VDI", "SR", "VIF", "network"}
+    assert {o["class"] for o in found} - {"VM_guest_metrics"} == classes - missing
+    described = [o["snapshot"] for o in found if o["class"] == "VM"]
+    assert {o["uuid"] for o in described} == {bench.vm(vm).uuid, bench.vm(snap).uuid}
+    for one in described:
+        assert {name for name in ("VBDs", "VIFs") if not one[name]} == {f"{name}s" for name in missing & {"VBD", "VIF"}}
+
+
+async def test_devices_of_an_unknown_kind_cannot_be_left_out(bench: Bench, tmp_path: Path) -> None:
+    vm = await two_disks(bench)
+    path = tmp_path / "a.xva"
+    for excluded in (("vusb",), ("vbd", ""), ("vbd vif",)):
+        with pytest.raises(Failure) as caught:
+            await export_vm(bench.session, vm, path, ExportOptions(metadata=True, excluded_device_types=excluded))
+        assert (caught.value.code, caught.value.params[0]) == ("INVALID_VALUE", "excluded_device_types")
+    assert list(tmp_path.iterdir()) == []
+    # As a XenServer: all devices go along with the disks, whatever is said.
+    plain = members(await exported(bench, vm, tmp_path, ExportOptions(excluded_device_types=("vusb",))))
+    assert {o["class"] for o in objects(plain["ova.xml"])} >= {"VBD", "VDI"}
+
+
 async def test_a_suspended_vm_goes_with_its_memory_when_asked(bench: Bench, tmp_path: Path) -> None:
     vm = await two_disks(bench)
     await bench.session.VM.start(vm)

@@ -1,0 +1,116 @@
+"""What is fuzzed: each target reads bytes as the program does, and says what may come of it."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from tests.fuzz import mutators
+
+Modules = Mapping[str, Any]
+SEEDS: Final = Path(__file__).resolve().parents[1] / "data" / "fuzz"
+MODULES: Final = (
+    "app.api",
+    "app.xva.reader",
+    "app.xva.ova",
+    "app.xva.contents",
+    "app.xva.rewriting",
+    "app.client.ovf",
+    "app.storage.image_reader",
+    "app.storage.errors",
+    "app.storage.inspection",
+)
+"""Imported by whoever runs a target: instrumented by the fuzzer, as they are by the suite."""
+_LARGEST_DISK: Final = 1 << 22
+_PIECE: Final = 1 << 20
+
+
+@dataclass(frozen=True)
+class Target:
+    """:ivar read: raises nothing, whatever the bytes are. :ivar longest: files that are bred, in bytes."""
+
+    read: Callable[[Modules, bytes], None]
+    mutate: mutators.Mutator
+    longest: int = 20_000
+
+
+def archive(modules: Modules, data: bytes) -> None:
+    """An .xva: any bytes are read, or refused with a Failure."""
+    reader, ova, contents = (modules[f"app.xva.{name}"] for name in ("reader", "ova", "contents"))
+    with _refusing(modules):
+        found = reader.Reader(io.BytesIO(data))
+        sizes = contents.sizes_of(ova.parse(found.ova()))
+        for block in found.blocks(sizes, force=len(data) % 2 == 0):
+            assert block.offset + len(block.data) <= sizes[block.disk]
+            assert block.sound or len(data) % 2 == 0
+
+
+def description(modules: Modules, data: bytes) -> None:
+    """An `ova.xml`: its disks, its records as they are restored, and what another name and network make of it."""
+    ova, contents, rewriting = (modules[f"app.xva.{name}"] for name in ("ova", "contents", "rewriting"))
+    classes = modules["app.api"].classes()
+    changed = b""
+    with _refusing(modules):
+        found = ova.parse(data)
+        ova.identity(found)
+        with _refusing(modules):
+            contents.sizes_of(found)
+        for described in found.objects:
+            if described.cls in classes:
+                with _refusing(modules):
+                    ova.restored(classes[described.cls].record, described, lambda identity: identity)
+        changed = rewriting.changed(data, rewriting.Changes("another", {"LAN": ("Other", "xenbr0")}))
+    if changed:
+        assert len(ova.parse(changed).objects) == len(found.objects)
+
+
+def appliance(modules: Modules, data: bytes) -> None:
+    """An .ovf."""
+    with _refusing(modules):
+        found = modules["app.client.ovf"].parse(data)
+        assert found.vcpus > 0 and found.memory >= 0
+        assert all("/" not in disk.file and disk.capacity >= 0 for disk in found.disks)
+
+
+@contextlib.contextmanager
+def _refusing(modules: Modules) -> Iterator[None]:
+    """What is in it may refuse the file, with an error of an import."""
+    try:
+        yield
+    except modules["app.api"].Failure as failure:
+        assert failure.code.startswith("IMPORT_"), failure
+
+
+def image(modules: Modules, data: bytes) -> None:
+    """A disk image: looked at, and read as a chain of one and of two."""
+    error = modules["app.storage.errors"].StorageError
+    with tempfile.NamedTemporaryFile(suffix=".img") as file:
+        file.write(data)
+        file.flush()
+        path = Path(file.name)
+        with contextlib.suppress(error):
+            modules["app.storage.inspection"].inspect(path)
+        for chain in ([path], [path, path]):
+            with contextlib.suppress(error):
+                _read_all(modules["app.storage.image_reader"].ImageReader(chain))
+
+
+def _read_all(reader: Any) -> None:
+    with contextlib.closing(reader):
+        if reader.size <= _LARGEST_DISK:
+            for number in reader.holding(_PIECE):
+                start = number * _PIECE
+                reader.read_into(start, memoryview(bytearray(min(_PIECE, reader.size - start))))
+
+
+TARGETS: Final[Mapping[str, Target]] = {
+    "archive": Target(archive, mutators.archive),
+    "description": Target(description, mutators.markup),
+    "appliance": Target(appliance, mutators.markup),
+    "image": Target(image, mutators.image, 70_000),
+}

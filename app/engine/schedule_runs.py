@@ -153,6 +153,20 @@ def _trim(context: Context, tx: Transaction, ref: str) -> None:
     tx.delete_all(VMSSRun, excess[: max(0, len(lines) - LINES_KEPT)])
 
 
+class _Job(msgspec.Struct, frozen=True):
+    """What all VMs of a run need to know of it. Looked up once: a pool may have tens of thousands of snapshots.
+
+    `planned` is by VM its uuid and what was to be done; `made` by VM the snapshots that are there from before a kill.
+    """
+
+    line: Ref[VMSSRun]
+    vmss: VMSS
+    kind: Kind
+    run: str
+    planned: Mapping[str, tuple[str, Planned]]
+    made: Mapping[str, Ref[VM]]
+
+
 class Runner:
     """Carries out runs; VMs of all of them share the limit."""
 
@@ -172,23 +186,29 @@ class Runner:
 
         When the engine is told to stop meanwhile, the line stays `running`: the next engine goes on with the rest.
         """
-        vmss = self._context.store.get(VMSS, self._context.store.get(VMSSRun, line).VMSS)
-        await asyncio.gather(*(self._visit(line, vmss, kind, visit) for visit in visits))
+        job = self._job(line, kind)
+        await asyncio.gather(*(self._visit(job, visit) for visit in visits))
         crash_points.reach("schedule.visited")
         if _without_result(self._context.store.get(VMSSRun, line)):
             return VMSSRunStatus.running
         return finish(self._context, line)
 
-    async def _visit(self, line: Ref[VMSSRun], vmss: VMSS, kind: Kind, visit: Visit) -> None:
+    def _job(self, line: Ref[VMSSRun], kind: Kind) -> _Job:
+        run = self._context.store.get(VMSSRun, line)
+        vmss = self._context.store.get(VMSS, run.VMSS)
+        return _Job(line, vmss, kind, run.uuid, _planned_of(run), made_by_run(self._context, run.uuid))
+
+    async def _visit(self, job: _Job, visit: Visit) -> None:
+        line, (vm_uuid, planned) = job.line, job.planned[visit.vm]
         if visit.skip:
-            record(self._context, line, visit.vm, Result("skipped", visit.vm_name, reason=visit.skip))
+            record(self._context, line, vm_uuid, Result("skipped", visit.vm_name, reason=visit.skip))
             return
         async with self._limit:
             if self._stopping.is_set():
                 return
             began = asyncio.get_running_loop().time()
             try:
-                snapshot = await self._snapshot(line, vmss, kind, visit)
+                snapshot = await self._snapshot(job, visit)
             except Failure as failure:
                 if self._stopping.is_set() and failure.code == "TASK_CANCELLED":
                     return
@@ -196,37 +216,31 @@ class Runner:
                     "failure", visit.vm_name, code=failure.code,
                     params=tuple(str(param) for param in failure.params), reason=sentence(failure)[0],
                 )  # fmt: skip
-                record(self._context, line, visit.vm, result)
+                record(self._context, line, vm_uuid, result)
                 return
             crash_points.reach("schedule.snapshot_taken")
-            deleted, kept = await self._let_go(vmss, self._going(line, visit))
+            going = dict(zip(planned.deletes, planned.delete_uuids, strict=True))
+            deleted, kept = await self._let_go(job.vmss, going)
             uuid = self._context.store.get(VM, snapshot).uuid
             seconds = asyncio.get_running_loop().time() - began
             done = Result(
                 "success", visit.vm_name, snapshot=uuid, deleted=tuple(deleted), kept=kept, seconds=round(seconds, 3)
             )
-            record(self._context, line, visit.vm, done)
+            record(self._context, line, vm_uuid, done)
 
-    def _going(self, line: Ref[VMSSRun], visit: Visit) -> dict[str, str]:
-        """The snapshots that the plan lets go of for this VM: reference and uuid, gone ones too."""
-        for text in self._context.store.get(VMSSRun, line).plan.values():
-            planned = msgspec.json.decode(text, type=Planned)
-            if planned.vm == visit.vm:
-                return dict(zip(planned.deletes, planned.delete_uuids, strict=True))
-        return {}
-
-    async def _snapshot(self, line: Ref[VMSSRun], vmss: VMSS, kind: Kind, visit: Visit) -> Ref[VM]:
-        context, vm = self._context, Ref[VM](visit.vm)
-        made = made_by_run(context, context.store.get(VMSSRun, line).uuid).get(vm)
+    async def _snapshot(self, job: _Job, visit: Visit) -> Ref[VM]:
+        vm = Ref[VM](visit.vm)
+        made = job.made.get(vm)
         if made is not None:  # before a kill: it only has to be recorded
             return made
-        handle = self._tasks.make(f"Async.VM.{kind}", f"Schedule {vmss.name_label}")
-        handle.marks = {SCHEDULE_KEY: vmss.uuid, RUN_KEY: context.store.get(VMSSRun, line).uuid}
-        take = self._implementation(f"VM.{kind}")
+        handle = self._tasks.make(f"Async.VM.{job.kind}", f"Schedule {job.vmss.name_label}")
+        handle.marks = {SCHEDULE_KEY: job.vmss.uuid, RUN_KEY: job.run}
+        take = self._implementation(f"VM.{job.kind}")
         return Ref(await self._tasks.run(handle, lambda: take(vm, visit.snapshot_name)))
 
     async def _let_go(self, vmss: VMSS, going: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
-        """Delete what the plan named, each only if it is still a snapshot of this schedule and nobody locked it."""
+        """Delete what the plan named, by reference its uuid, gone ones too. Each only if it is still a snapshot of this
+        schedule and nobody locked it."""
         deleted: list[str] = []
         kept: dict[str, str] = {}
         for ref, uuid in going.items():
@@ -251,11 +265,12 @@ class Runner:
         await self._tasks.run(handle, lambda: uninstall(snapshot))
 
 
-def record(context: Context, line: Ref[VMSSRun], vm: str, result: Result) -> None:
-    """Put a VM's result into the log. A VM that is gone is looked up in the plan."""
-    run = context.store.get(VMSSRun, line)
-    uuid = next((key for key, text in run.plan.items() if msgspec.json.decode(text, type=Planned).vm == vm), "")
-    with context.store.transaction() as tx:
+def record(context: Context, line: Ref[VMSSRun], uuid: str, result: Result) -> None:
+    """Put the result of the VM with this uuid into the log.
+
+    Synced with the run's end: should the power fail before, the snapshots themselves tell what was done.
+    """
+    with context.store.transaction(synced=False) as tx:
         tx.update(VMSSRun, line, results={**tx.get(VMSSRun, line).results, uuid: pack(result)})
     crash_points.reach("schedule.result_recorded")
 
@@ -327,12 +342,12 @@ def unfinished(context: Context) -> list[tuple[Ref[VMSSRun], list[Visit]]]:
         waiting = _without_result(run)
         if run.VMSS not in context.store.all(VMSS) or context.now() - run.started > GOES_ON_FOR:
             made = made_by_run(context, run.uuid)
-            for planned in waiting:
+            for uuid, planned in waiting.items():
                 snapshot = context.store.find(VM, made.get(planned.vm, ""))
-                record(context, line, planned.vm, _outcome_after_kill(planned, snapshot))
-            waiting = []
+                record(context, line, uuid, _outcome_after_kill(planned, snapshot))
+            waiting = {}
         if waiting:
-            left.append((line, [Visit(p.vm, p.vm_name, p.name, p.skip, p.deletes) for p in waiting]))
+            left.append((line, [Visit(p.vm, p.vm_name, p.name, p.skip, p.deletes) for p in waiting.values()]))
         else:
             finish(context, line)
     return left
@@ -347,9 +362,16 @@ def made_by_run(context: Context, uuid: str) -> dict[str, Ref[VM]]:
     }
 
 
-def _without_result(run: VMSSRun) -> list[Planned]:
-    """What of a run's plan has no result."""
-    return [msgspec.json.decode(text, type=Planned) for uuid, text in run.plan.items() if uuid not in run.results]
+def _planned_of(run: VMSSRun) -> dict[str, tuple[str, Planned]]:
+    """By VM its uuid and what the run was to do with it."""
+    decoded = ((uuid, msgspec.json.decode(text, type=Planned)) for uuid, text in run.plan.items())
+    return {planned.vm: (uuid, planned) for uuid, planned in decoded}
+
+
+def _without_result(run: VMSSRun) -> dict[str, Planned]:
+    """What of a run's plan has no result, by the VM's uuid."""
+    left = ((uuid, text) for uuid, text in run.plan.items() if uuid not in run.results)
+    return {uuid: msgspec.json.decode(text, type=Planned) for uuid, text in left}
 
 
 def _outcome_after_kill(planned: Planned, snapshot: VM | None) -> Result:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -88,11 +89,12 @@ class Database:
                     except (ValueError, TypeError) as error:
                         raise StoreDamaged(f"{self._path}: {name} {row['ref']}: {error}") from error
 
-    def write(self, changes: Sequence[tuple[str, str, Record | None]]) -> None:
+    def write(self, changes: Sequence[tuple[str, str, Record | None]], *, synced: bool = True) -> None:
         """Write the changes in one SQL transaction; None deletes. Classes that are not stored are passed over.
 
         On a full disk the reserve is given up once, so that what has happened can be recorded.
 
+        :param synced: False: not on the disk before the next that is. A kill does no harm, a power cut may undo it.
         :raise Failure: SR_BACKEND_FAILURE_44, or INTERNAL_ERROR with SQLite's words; nothing was written then.
         """
         rows: dict[str, list[dict[str, Any]]] = {}
@@ -107,12 +109,12 @@ class Database:
         if not rows and not gone:
             return
         try:
-            self._execute(rows, gone)
+            self._execute(rows, gone, synced)
         except DatabaseError as error:
             if not _named(error, "SQLITE_FULL", "SQLITE_IOERR") or not self.reserve.release():
                 raise self._failure(error) from error
             try:
-                self._execute(rows, gone)
+                self._execute(rows, gone, synced)
             except DatabaseError as again:
                 raise self._failure(again) from again
         except OSError as error:  # raised by tests alone, at the crash point below
@@ -123,8 +125,8 @@ class Database:
             return storage_failure(44, "There is insufficient space", f"{self._path} cannot grow: {error.orig}")
         return internal_error(f"The database {self._path} could not be written: {error.orig}")
 
-    def _execute(self, rows: Mapping[str, list[dict[str, Any]]], gone: Mapping[str, list[str]]) -> None:
-        with self._engine.begin() as connection:
+    def _execute(self, rows: Mapping[str, list[dict[str, Any]]], gone: Mapping[str, list[str]], synced: bool) -> None:
+        with self._engine.connect() as connection, _syncing(connection, synced), connection.begin():
             for name, refs in gone.items():
                 table = self._tables[name]
                 connection.execute(delete(table).where(table.c.ref.in_(refs)))
@@ -228,6 +230,23 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def _syncing(connection: Connection, synced: bool) -> Iterator[None]:
+    """With SQLite's level NORMAL the log is written but synced by a later commit, or before it goes into the file.
+
+    Source: https://www.sqlite.org/pragma.html#pragma_synchronous. It can be changed between transactions only.
+    """
+    if synced:
+        yield
+        return
+    driver: Any = connection.connection.driver_connection
+    driver.execute("PRAGMA synchronous=NORMAL")
+    try:
+        yield
+    finally:
+        driver.execute("PRAGMA synchronous=FULL")
 
 
 def _connect(path: Path | None) -> Engine:

@@ -86,9 +86,10 @@ class Store:
         return Ref(ref)
 
     @contextmanager
-    def transaction(self) -> Iterator[Transaction]:
+    def transaction(self, *, synced: bool = True) -> Iterator[Transaction]:
         """Collect changes and commit them all when the block ends, or none of them if it raises.
 
+        :param synced: False: a power cut may undo them, until the next that is synced. For what can be found out again.
         :raise Failure: SR_BACKEND_FAILURE_44 or INTERNAL_ERROR: they could not be written, and nothing changed.
         """
         if self._open is not None:
@@ -98,7 +99,7 @@ class Store:
             yield transaction
         finally:
             self._open = None
-        self._commit(transaction)
+        self._commit(transaction, synced)
 
     def publish(self, record: type[R], ref: str, **fields: Any) -> None:
         """Change volatile fields: clients hear of it, nothing is written. An object that is gone is passed over."""
@@ -112,8 +113,9 @@ class Store:
             self.feed.note(name, ref, EventOperation.mod)
             self._tell()
 
-    def _commit(self, transaction: Transaction) -> None:
-        self._database.write([(cls, ref, transaction.changed[cls, ref]) for cls, ref in transaction.written])
+    def _commit(self, transaction: Transaction, synced: bool) -> None:
+        changes = [(cls, ref, transaction.changed[cls, ref]) for cls, ref in transaction.written]
+        self._database.write(changes, synced=synced)
         for (cls, ref), record in transaction.changed.items():
             before = self._objects[cls].get(ref)
             if before is not None:

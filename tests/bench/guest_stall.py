@@ -64,13 +64,13 @@ def measure(options: Options) -> Sequence[Result]:
     ]  # fmt: skip
 
 
-def assembled() -> bytes:
-    """The boot sector. :raise Unavailable: nasm is missing."""
+def assembled(source: Path = SOURCE) -> bytes:
+    """The boot sector made from a source. :raise Unavailable: nasm is missing."""
     if shutil.which("nasm") is None:
         raise Unavailable("nasm is not installed, which makes the guest: sudo apt-get install nasm")
     with tempfile.TemporaryDirectory() as folder:
-        output = Path(folder) / "ticker"
-        subprocess.run(["nasm", "-Werror", "-f", "bin", "-o", str(output), str(SOURCE)], check=True)
+        output = Path(folder) / "sector"
+        subprocess.run(["nasm", "-Werror", "-f", "bin", "-o", str(output), str(source)], check=True)
         return output.read_bytes()
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import libvirt
+from tests.bench import guest_stall, libvirt, many_guests
 from tests.bench.__main__ import known, main
 from tests.bench.benchmark import Benchmark, Options, Unavailable, choose, measured
 from tests.bench.engine import rotated
@@ -193,10 +193,11 @@ def test_guest_that_does_not_tick_around_the_window_is_an_error(window: tuple[fl
         longest_gap([0.0, 1.0, 2.0], *window)
 
 
-def test_guest_for_stalls_is_one_boot_sector() -> None:
+@pytest.mark.parametrize("source", [guest_stall.SOURCE, many_guests.SOURCE])
+def test_a_guest_of_ours_is_one_boot_sector(source: Path) -> None:
     if shutil.which("nasm") is None:
         pytest.skip("nasm is not installed")
-    code = assembled()
+    code = assembled(source)
     assert (len(code), code[-2:]) == (512, b"\x55\xaa")
 
 

@@ -79,7 +79,7 @@ def failing_writes(bench: Bench) -> Iterator[None]:
     database = bench.store._database
     real = database.write
 
-    def refuse(changes: Sequence[tuple[str, str, Record | None]]) -> None:
+    def refuse(changes: Sequence[tuple[str, str, Record | None]], *, synced: bool = True) -> None:
         if any(classes()[name].persistent for name, _, _ in changes):
             raise storage_failure(44, "There is insufficient space", "a test's full disk")
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from app.api import VM, Host
 from app.store import Store, StoreDamaged
-from app.store.database import SCHEMA
+from app.store.database import SCHEMA, _syncing
 
 
 @pytest.fixture
@@ -141,4 +143,39 @@ def test_a_columns_more_do_no_harm(path: Path) -> None:
     sql(path, "ALTER TABLE VM ADD COLUMN of_a_later_version TEXT")
     store = Store(path)
     assert len(store.all(VM)) == 300
+    store.close()
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_is_not_synced_is_there_and_the_next_change_is_synced(path: Path, fails: bool) -> None:
+    store = Store(path)
+    driver: Any = store._database._engine.raw_connection().driver_connection
+    said: list[str] = []
+    driver.set_trace_callback(said.append)
+    with pytest.raises(ZeroDivisionError) if fails else nullcontext(), store.transaction(synced=False) as tx:
+        tx.create(Host(name_label="second"))
+        if fails:
+            raise ZeroDivisionError
+    with store.transaction() as tx:
+        tx.create(Host(name_label="third"))
+    levels = [statement for statement in said if statement.startswith(("PRAGMA", "COMMIT"))]
+    relaxed = ["PRAGMA synchronous=NORMAL", "COMMIT", "PRAGMA synchronous=FULL"]
+    assert levels == [*([] if fails else relaxed), "COMMIT"]
+    assert driver.execute("PRAGMA synchronous").fetchone() == (2,)
+    store.close()
+    names = {name for (name,) in sql(path, "SELECT name_label FROM host")}
+    assert names == {"host", "third"} | (set() if fails else {"second"})
+
+
+def test_a_refused_change_that_is_not_synced_leaves_the_next_synced(path: Path) -> None:
+    store = Store(path)
+    with (
+        pytest.raises(OSError, match="refused"),
+        store._database._engine.connect() as connection,
+        _syncing(connection, synced=False),
+        connection.begin(),
+    ):
+        raise OSError("refused")
+    driver: Any = store._database._engine.raw_connection().driver_connection
+    assert driver.execute("PRAGMA synchronous").fetchone() == (2,)
     store.close()

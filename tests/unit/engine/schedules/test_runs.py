@@ -111,7 +111,8 @@ async def interrupted(world: World) -> tuple[Ref[VMSS], Ref[VM], Ref[VM]]:
     run = run_for(schedule_of(vmss, record), members_of(context, record, [done, not_done]), now, now)
     line = claim(context, run, "schedule")
     visit = next(visit for visit in run.visits if visit.vm == done)
-    await world.engine.schedules._runner._snapshot(line, record, "snapshot", visit)
+    runner = world.engine.schedules._runner
+    await runner._snapshot(runner._job(line, "snapshot"), visit)
     return vmss, done, not_done
 
 

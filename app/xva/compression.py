@@ -32,6 +32,8 @@ _MOST_WORKERS: Final = 8
 _LARGEST_WINDOW: Final = 64 << 20
 """Bytes of memory that a stream may ask for: what `zstd` makes without `--long` needs 8 MiB at most."""
 _PIECE: Final = 1 << 20
+_GZIP_PIECE: Final = 1 << 16
+"""Bytes given to zlib at once. It copies what is behind a member's end: a file of empty members would take for ever."""
 _GZIP_WINDOW: Final = 31
 
 
@@ -136,7 +138,7 @@ class _Gunzip:
 
     def read(self, size: int, /) -> bytes:
         while True:
-            given = self._inflater.unconsumed_tail or self._inflater.unused_data or self._source.read(_PIECE)
+            given = self._inflater.unconsumed_tail or self._inflater.unused_data or self._source.read(_GZIP_PIECE)
             if self._inflater.eof:
                 if not given:
                     return b""

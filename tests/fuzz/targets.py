@@ -32,11 +32,17 @@ _PIECE: Final = 1 << 20
 
 @dataclass(frozen=True)
 class Target:
-    """:ivar read: raises nothing, whatever the bytes are. :ivar longest: files that are bred, in bytes."""
+    """What is fuzzed.
+
+    :ivar read: raises nothing, whatever the bytes are.
+    :ivar longest: how long the files are that are bred, in bytes.
+    :ivar kept: how long those are that become seeds.
+    """
 
     read: Callable[[Modules, bytes], None]
     mutate: mutators.Mutator
-    longest: int = 20_000
+    longest: int
+    kept: int
 
 
 def archive(modules: Modules, data: bytes) -> None:
@@ -109,8 +115,8 @@ def _read_all(reader: Any) -> None:
 
 
 TARGETS: Final[Mapping[str, Target]] = {
-    "archive": Target(archive, mutators.archive),
-    "description": Target(description, mutators.markup),
-    "appliance": Target(appliance, mutators.markup),
-    "image": Target(image, mutators.image, 70_000),
+    "archive": Target(archive, mutators.archive, 12_000, 12_000),
+    "description": Target(description, mutators.markup, 20_000, 4_000),
+    "appliance": Target(appliance, mutators.markup, 4_000, 4_000),
+    "image": Target(image, mutators.image, 66_000, 5_000),
 }

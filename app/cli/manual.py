@@ -64,7 +64,15 @@ there is none here, any other type is an error, and it does not count for an exp
 What differs from XenServer's xe: a list of snapshots has the columns that XenServer's documentation shows,
 `snapshot_of` and `snapshot_time`; of the many commands for parts that we do not have, none is there; an uninstall is
 one message to a server that has it, so that a failure leaves nothing half removed; where some of several VMs fail,
-what was made of the others is printed too.
+what was made of the others is printed too. Beside what XenServer's takes, `vm-uninstall` and `template-uninstall` take
+`keep-snapshots=true`, and `vm-import` takes `new-name-label=` and `network:NAME=UUID`, for each network of the file the
+one to join.
+
+## From the window
+
+A right click on a button of the desktop, also on the last one of a dialog or wizard, copies the lines that do the same,
+with the answers as they stand. They are for any POSIX shell: where a later line needs the uuid of what an earlier one
+makes, that is kept in a variable. What deletes asks first, as xe does; `--force` answers it.
 """
 
 

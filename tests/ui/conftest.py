@@ -14,13 +14,31 @@ from PySide6.QtWidgets import QApplication, QDialog
 _loops: list[asyncio.AbstractEventLoop] = []
 
 
+class _Loop(qasync.QEventLoop):  # type: ignore[misc]  # it has no types
+    """Is the running loop also for the events that qasync handles once more when a coroutine has ended.
+
+    A task that begins to wait just then would otherwise end with "no running event loop".
+    """
+
+    def run_forever(self) -> Any:
+        result = super().run_forever()
+        asyncio._set_running_loop(self)
+        return result
+
+    def run_until_complete(self, future: Any) -> Any:
+        try:
+            return super().run_until_complete(future)
+        finally:
+            asyncio._set_running_loop(None)
+
+
 def pytest_asyncio_loop_factories(config: Any, item: Any) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     """One loop over Qt's for each test; pytest-asyncio closes it."""
 
     def make() -> asyncio.AbstractEventLoop:
         app = QApplication.instance() or QApplication([])
         app.setProperty("quitOnLastWindowClosed", False)  # else closing a dialog ends the loop
-        loop: asyncio.AbstractEventLoop = qasync.QEventLoop(app)
+        loop: asyncio.AbstractEventLoop = _Loop(app)
         _loops[:] = [loop]
         return loop
 

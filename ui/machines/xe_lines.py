@@ -7,9 +7,11 @@ from typing import Final
 
 from app.api import VM, VMOperation
 from app.client import ObjectCache
-from ui.base.commands import XeLine
+from ui.base.commands import Selection, XeLine
+from ui.base.workspace import Workspace
 from ui.base.xe_lines import always, into, line, of_each, together
 from ui.machines.creation import Way
+from ui.models.names import unique_name, vm_names
 
 #: by the end of a command's id: what is typed, its flags, and the operation that says which VMs take part
 POWER: Final[Mapping[str, tuple[str, tuple[str, ...], VMOperation]]] = {
@@ -74,6 +76,16 @@ def _new(vm: VM) -> str:
     return line("vm-install", template_uuid=vm.uuid, new_name_label=f"{vm.name_label} copy")
 
 
+def _at_once(workspace: Workspace, selection: Selection) -> str:
+    """With the name that it would get."""
+    taken = vm_names(workspace.cache)
+
+    def one(vm: VM) -> str:
+        return line("vm-install", template_uuid=vm.uuid, new_name_label=unique_name(vm.name_label, taken))
+
+    return of_each(VM, one)(workspace, selection)
+
+
 _DELETE: Final = of_each(VM, lambda vm: delete_line(vm, with_snapshots=False), _allowed(VMOperation.destroy))
 
 LINES: Final[Mapping[str, XeLine]] = {
@@ -84,7 +96,7 @@ LINES: Final[Mapping[str, XeLine]] = {
     "vm.delete": _DELETE,
     "vm.properties": of_each(VM, lambda vm: line("vm-param-list", uuid=vm.uuid)),
     "template.new_vm": of_each(VM, _new),
-    "template.quick_create": of_each(VM, _new),
+    "template.quick_create": _at_once,
     "template.copy": of_each(VM, _copy),
     "template.convert_to_vm": of_each(
         VM,

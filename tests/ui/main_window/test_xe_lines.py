@@ -13,7 +13,7 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QMenu, QWidget
 from pytestqt.qtbot import QtBot
 
-from app.api import SR, VBD, VDI, VM, VMSS, Ref
+from app.api import SR, VBD, VDI, VM, VMSS, Ref, VDIOperation
 from app.cli.command import Command
 from app.cli.completion import _kind_of
 from app.cli.kinds import VM as VM_KIND
@@ -24,24 +24,19 @@ from ui.base.commands import COPY_XE, Selection
 from ui.base.settings import Settings
 from ui.base.workspace import Workspace
 from ui.base.xe_menu import xe_menu
-from ui.exchange import commands as exchange
-from ui.machines import commands as machines
+from ui.main_window import MainWindow, register_commands
+from ui.navigation import window_commands
 from ui.navigation.tool_bar import ToolBar
-from ui.schedules import commands as schedules
 from ui.schedules.list_dialog import SchedulesDialog
-from ui.snapshots import commands as snapshots
 from ui.snapshots.take_dialog import TakeDialog
-from ui.storage import commands as storage
 from ui.widgets.buttons import ActionButton
 
 NAME = 'web\'s "$HOME" 1/2'
-# There is no command of xe for these: they are about the window, or are several steps that nothing else combines.
-WITHOUT = {
-    "vm.copy_uuid",
-    "snapshot.group",
-    "sr.clean",
-    "pool.keep_running",
-}
+# What acts on no server has no line: what shows something else, and what is this window's or this machine's own.
+SHOWS = {"view.infrastructure", "view.notifications", "view.default_templates", "view.toolbar", "snapshot.group"}
+THEMES = {"view.theme_light", "view.theme_dark", "view.theme_system"}
+OWN = {"file.exit", "help.about", "vm.copy_uuid", "pool.keep_running", "pool.mail"}
+WITHOUT = SHOWS | THEMES | OWN
 
 
 class World:
@@ -50,14 +45,16 @@ class World:
     def __init__(self, folder: Path) -> None:
         engine = FakeEngine()
         self.workspace = Workspace(engine.session(), engine.cache, Settings(folder / "settings.ini"))
-        for feature in (snapshots, exchange, machines, schedules, storage):
-            feature.register(self.workspace)
+        register_commands(self.workspace)
         vmss = engine.put(VMSS(name_label=NAME), "vmss")
         engine.put(VM(name_label=NAME, snapshot_schedule=vmss), "vm")
         engine.put(VMSS(name_label=NAME, VMs=frozenset({Ref("vm")})), "vmss")
         engine.put(SR(name_label=NAME), "sr")
         engine.put(VDI(name_label=NAME), "vdi")
         engine.put(VBD(), "vbd")
+        engine.put(
+            VDI(name_label="left over", SR=Ref("sr"), allowed_operations=frozenset({VDIOperation.destroy})), "left"
+        )
         self.all: Selection = (("VM", "vm"), ("VMSS", "vmss"), ("SR", "sr"), ("VBD", "vbd"), ("VDI", "vdi"))
 
     @property
@@ -91,8 +88,18 @@ def test_each_line_is_of_xes_grammar(world: World) -> None:
             assert given.rest == [] and _kind_of(command), command_id
 
 
-def test_every_command_has_one_or_a_reason_to_have_none(world: World) -> None:
+async def test_every_command_of_the_window_has_one_or_a_reason_to_have_none(world: World, qtbot: QtBot) -> None:
+    window = MainWindow(world.workspace, {})
+    qtbot.addWidget(window)
     assert {command for command, text in world.lines.items() if not text} == WITHOUT
+    await world.workspace.close()
+
+
+def test_a_renamed_object_is_what_it_is_in_xes_words(world: World) -> None:
+    rename = window_commands.rename_command(lambda: None).xe
+    assert rename is not None
+    lines = rename(world.workspace, (("VM", "vm"), ("SR", "sr"), ("VM", "gone"), ("VBD", "vbd"))).splitlines()
+    assert [line.split()[1] for line in lines] == ["vm-param-set", "sr-param-set"]
 
 
 def test_names_survive_the_shell(world: World) -> None:

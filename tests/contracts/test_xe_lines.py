@@ -31,6 +31,7 @@ SILENT_BUTTONS = {
         *("notifications/events_page.copy", "notifications/events_page.folder", "notifications/events_page.dismiss"),
         *("notifications/events_page.dismiss_all", "base/dialogs.show_details", "base/dialogs.copy_details"),
         *("exchange/target.browse", "exchange/import_pages.browse", "machines/new_vm/image_picker.browse"),
+        *("exchange/several_pages.browse", "exchange/exporting_several.shown"),
         *("widgets/notice.close_button", "notifications/mail_dialog.trial"),
     },
     ANSWER: {

@@ -36,6 +36,8 @@ from ui.widgets.views import TableView
 
 Index = QModelIndex | QPersistentModelIndex
 _FILE: Final = 1
+_NARROW: Final = 140
+_WIDE: Final = 210
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +145,7 @@ class SeveralContentsPage(WizardPage):
     def _lay_out(self) -> None:
         header = self.table.horizontalHeader()
         header.setStretchLastSection(False)
-        for column, width in ((1, 100), (2, 76), (3, 210)):
+        for column, width in ((1, 100), (2, 76)):
             self.table.setColumnWidth(column, width)
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         for widget in (self.everything, self.settings, self.snapshot_first, self.memory, self.snapshots):
@@ -154,7 +156,9 @@ class SeveralContentsPage(WizardPage):
     def _follow(self) -> None:
         rows, going = self._rows(), self.going()
         self.model.set_items(rows)
-        self.table.setColumnHidden(1, not any(row.item.subject.owner for row in rows.values()))
+        owned = any(row.item.subject.owner for row in rows.values())
+        self.table.setColumnHidden(1, not owned)
+        self.table.setColumnWidth(3, _NARROW if owned else _WIDE)
         some = f"{len(going)} of {len(rows)} can be exported now, each as a file." if len(going) < len(rows) else ""
         self.explanation.setText(f"{some or 'Each as a file.'} They stay as they are.")
         self.explanation.show()

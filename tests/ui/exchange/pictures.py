@@ -153,6 +153,13 @@ def several_snapshots(world: World, _transfers: Transfers) -> QWidget:
     return wizard
 
 
+def several_checkpoints(world: World, _transfers: Transfers) -> QWidget:
+    vm, orphan = billing_db(world), world.add_orphan("Before the move", memory=True)
+    world.engine.change(VM, orphan, suspend_VDI=world.add_disk(orphan, "memory", 2 * GIB, 2 * GIB))
+    refs = [*sorted(world.vm(vm).snapshots), orphan]
+    return SeveralWizard(world.workspace, [exportable(world, ref).ref for ref in refs])
+
+
 def several_finish(world: World, _transfers: Transfers) -> QWidget:
     wizard = several(world, 0)
     wizard.packing.cards["zstd"].setChecked(True)
@@ -247,6 +254,7 @@ SHOTS: dict[str, Shot] = {
     "several-conflict": several_conflict,
     "several-full": several_full,
     "several-snapshots": several_snapshots,
+    "several-checkpoints": several_checkpoints,
     "several-finish": several_finish,
     "several-small": several_small,
     "several-results": several_results,

@@ -228,3 +228,21 @@ async def test_several_leave_as_a_file_each(qapp: QApplication, data_dir: Path) 
             ("template", "Export of web", 2, "signed"),
             ("VM", "db", 1, "signed"),
         ]
+
+
+async def test_of_several_that_are_cancelled_the_finished_stay(qapp: QApplication, data_dir: Path) -> None:
+    async with open_desk(qapp, data_dir, SimulatedDriver()) as desk:
+        vms = [await desk.bench.sample_vm(name) for name in ("web", "db", "mail")]
+        chosen = tuple(("VM", vm) for vm in vms)
+        await until(lambda: desk.workspace.commands.state("vm.export", chosen).enabled)
+        desk.workspace.commands.run("vm.export", chosen)
+
+        def cancel(entry: Entry) -> None:
+            if entry.words.startswith("2 of 3, db: writing") and not entry.cancel_asked:
+                desk.workspace.spawn(desk.workspace.cancel(entry), "Cancel")
+
+        desk.workspace.history.changed.connect(cancel)
+        desk.finish(await opened(SeveralWizard))
+        entry = await desk.ended()
+        assert (entry.state, desk.leftovers()) == ("cancelled", ["web.xva"])
+        assert [desk.bench.vm(vm).current_operations for vm in vms] == [{}, {}, {}]

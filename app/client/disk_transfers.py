@@ -20,6 +20,7 @@ from app.client.pace import Pace
 from app.client.part_files import part_of, publish
 from app.client.session import Session
 from app.client.stream_tasks import EXPORT_DISK, IMPORT_DISK, stream_task
+from app.client.threads import to_its_end
 from app.client.transfer_types import DiskFormat, ExportResult, Report, no_report
 
 _PIECE: Final = 4 << 20
@@ -45,11 +46,11 @@ async def export_disk(
             query = {"vdi": vdi, "format": disk_format, **task.query}
             async with session.download("/export_raw_vdi", query) as download:
                 pace = Pace(report, "writing", download.length)
-                with await asyncio.to_thread(part_files.opened, part, 0) as file:
+                with await to_its_end(lambda: part_files.opened(part, 0), undo=lambda made: made.close()) as file:
                     await save(download, file, pace)
             await task.result()
         size = part.stat().st_size
-        await asyncio.to_thread(publish, part, path)
+        await to_its_end(lambda: publish(part, path), undo=lambda _: part_files.remove(path))
     except BaseException:
         part_files.remove(part)
         raise

@@ -22,7 +22,7 @@ from app.client.pace import Pace
 from app.client.part_files import Saver, free_bytes, part_of, publish
 from app.client.session import Session
 from app.client.stream_tasks import EXPORT, StreamTask, stream_task
-from app.client.threads import in_thread
+from app.client.threads import in_thread, to_its_end
 from app.client.transfer_types import ExportOptions, ExportPlan, ExportResult, Report, no_report
 from app.client.verification import SUMMARY, Findings, verify
 
@@ -148,7 +148,7 @@ async def _exported(work: _Export) -> ExportResult:
         record, begun = await _written(work, part)
         findings = await _verified(work, part, record, begun)
         size = part.stat().st_size
-        await asyncio.to_thread(publish, part, path)
+        await to_its_end(lambda: publish(part, path), undo=lambda _: part_files.remove(path))
     except ConnectionLost:
         if not work.can_resume:
             part_files.remove(part)
@@ -158,10 +158,20 @@ async def _exported(work: _Export) -> ExportResult:
         raise
     manifest = None
     if work.options.manifest and findings is not None:
-        manifest = await asyncio.to_thread(write_manifest, path, findings, work.options.key_file)
+        manifest = await _signed(work, findings)
     seconds = time.monotonic() - started
     verified = work.options.verify and findings is not None
     return ExportResult(path, size, seconds, verified, manifest, work.resumed_at, work.note)
+
+
+async def _signed(work: _Export, findings: Findings) -> Path:
+    path, key_file = work.path, work.options.key_file
+
+    def undo(manifest: Path) -> None:
+        part_files.remove(manifest)
+        part_files.remove(path)
+
+    return await to_its_end(lambda: write_manifest(path, findings, key_file), undo)
 
 
 async def _written(work: _Export, part: Path) -> tuple[Task, Leftover | None]:
@@ -200,7 +210,7 @@ async def _stream(work: _Export, part: Path, begun: Leftover | None) -> Task:
         async with work.session.download(path, query) as download:
             total = None if download.length is None else download.length + keep
             pace = Pace(work.report, "writing", total, keep)
-            with await asyncio.to_thread(part_files.opened, part, keep) as file:
+            with await to_its_end(lambda: part_files.opened(part, keep), undo=lambda made: made.close()) as file:
                 async with _estimated(work.session, task, pace):
                     await save(download, file, pace)
         await task.result()
@@ -235,7 +245,7 @@ async def save(download: Download, file: BinaryIO, pace: Pace) -> None:
     """
     with closing(Saver(file, file.tell())) as saver:
         await _save(download, saver, pace)
-        await asyncio.to_thread(saver.finish)
+        await in_thread(lambda _: saver.finish())
 
 
 async def _save(download: Download, saver: Saver, pace: Pace) -> None:

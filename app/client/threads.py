@@ -26,3 +26,15 @@ async def in_thread(work: Callable[[threading.Event], T], *, let_go: Callable[[]
         await asyncio.wait({running})
         running.exception()  # nobody is left to hear of it
         raise
+
+
+async def to_its_end(work: Callable[[], T], undo: Callable[[T], object]) -> T:
+    """Run what is quick in a thread. When this is cancelled, its end is waited for and what it made is undone."""
+    running = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait({running})
+        if not running.cancelled() and running.exception() is None:
+            undo(running.result())
+        raise

@@ -38,9 +38,10 @@ nasm
 procps
 xauth
 xvfb
+zsh
 "
 commands_run="qemu-system-x86_64 qemu-img"
-commands_test="git nasm ps Xvfb"
+commands_test="git nasm ps Xvfb zsh"
 
 say() { printf '%s\n' "$*" >&2; }
 fail() {

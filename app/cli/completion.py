@@ -157,8 +157,38 @@ def _files(value: str) -> list[str]:
 
 
 def for_bash(line: str, words: Iterable[str]) -> list[str]:
-    """What bash wants in place of words: it takes a word apart at = and :, and completes the last part alone."""
+    """What bash wants in place of words: it takes a word apart at = and :, and completes the last part alone.
+
+    Within quotes it does not, and closes them by itself.
+    """
     given = split(line)
+    quote, typed = _open_quote(line)
+    if quote:
+        before = len(given[-1]) - len(_ESCAPED.sub(r"\1", typed) if quote == '"' else typed)
+        return [_within(quote, _ESCAPED.sub(r"\1", word).removesuffix(" ")[before:]) for word in words]
     current = _quoted(given[-1]) if given else ""
     start = max(current.rfind("="), current.rfind(":")) + 1
     return [word[start:] for word in words]
+
+
+_ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
+
+
+def _open_quote(line: str) -> tuple[str, str]:
+    """The quotation mark that is still open at the end of a line, and what stands after it; "" and "" for none."""
+    quote, begins, escaped = "", 0, False
+    for place, letter in enumerate(line):
+        if escaped:
+            escaped = False
+        elif letter == "\\" and quote != "'":
+            escaped = True
+        elif quote:
+            quote = "" if letter == quote else quote
+        elif letter in "'\"":
+            quote, begins = letter, place + 1
+    return quote, line[begins:] if quote else ""
+
+
+def _within(quote: str, text: str) -> str:
+    """Text as it stands between such quotation marks."""
+    return text.replace("'", r"'\''") if quote == "'" else re.sub(r'(["$`\\])', r"\\\1", text)

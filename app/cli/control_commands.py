@@ -75,6 +75,11 @@ def commands() -> list[Command]:
             required=("name", "priority", "body"),
             optional=tuple(_OBJECTS),
         ),
+        Command(
+            "pool-sync-database",
+            lambda invocation: invocation.change("pool.sync_database"),
+            "Synchronise the current database across all hosts in the pool.",
+        ),
         Command("message-destroy", _dismiss, "Destroy one or more messages.", optional=("uuid", "uuids")),
         Command(
             "event-wait",

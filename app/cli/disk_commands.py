@@ -139,6 +139,10 @@ def _add_disk(invocation: Invocation) -> None:
     invocation.on_vms(("device", "disk-size", "sr-uuid"), act)
 
 
+def _refresh(invocation: Invocation) -> None:
+    invocation.change("SR.update", invocation.inventory.by_uuid("SR", invocation.words.required("uuid")))
+
+
 def _scan(invocation: Invocation) -> None:
     invocation.change("SR.scan", invocation.inventory.by_uuid("SR", invocation.words.required("uuid")))
 
@@ -200,6 +204,7 @@ def _vdi_commands() -> Sequence[Command]:
         ),
         Command("vdi-clone", _clone, "Clone a VDI.", required=("uuid",), optional=("new-name-label", "driver-params:")),
         Command("vdi-copy", _copy, "Copy a VDI to an SR.", required=("uuid", "sr-uuid"), optional=("progress",)),
+        Command("sr-update", _refresh, "Refresh the fields of the SR object in the database.", ("uuid",)),
         Command("sr-scan", _scan, "Force an SR scan, syncing database with VDIs present in storage.", ("uuid",)),
     )
 

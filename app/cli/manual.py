@@ -54,8 +54,16 @@ Two extensions of ours, on every command:
 - `--json` prints records as objects, sets as lists and maps as objects, and new uuids as a list.
 - `--dry-run` says which messages a command would send, and sends none that changes anything. (With `vm-import` too.)
 
-Completion: `resources/completion/xe.bash` for bash; `resources/completion/_xe` for zsh, written without a zsh to try it
-in.
+## Completion
+
+The Tab key completes commands, parameters, and the names and uuids of what a running engine has. For bash, put this
+into `~/.bashrc`; for zsh, this into `~/.zshrc`, before any other `compinit`; with the path to Stillframe:
+
+    . /path/to/stillframe/resources/completion/xe.bash
+
+    fpath=(/path/to/stillframe/resources/completion $fpath); autoload -U compinit; compinit
+
+## Differences
 
 `excluded-device-types=vbd,vif` leaves the drives or the network interfaces out of an export with `metadata=true`, and
 the disks or networks that only these lead to. As with XenServer's xe, `vgpu` and `vtpm` can be named too, of which

@@ -125,6 +125,29 @@ def _limits(command: Command, invocation: Invocation) -> None:
     invocation.on_vms(command.parameters, lambda ref, _record: invocation.change("VM.set_memory_limits", ref, *sizes))
 
 
+def _memory(command: Command, invocation: Invocation) -> None:
+    octets = invocation.words.size("memory")
+    invocation.on_vms(command.parameters, lambda ref, _record: invocation.change("VM.set_memory", ref, octets))
+
+
+def _dynamic_range(command: Command, invocation: Invocation) -> None:
+    least, most = invocation.words.size("min"), invocation.words.size("max")
+    invocation.on_vms(
+        command.parameters, lambda ref, _record: invocation.change("VM.set_memory_dynamic_range", ref, least, most)
+    )
+
+
+def _static_range(command: Command, invocation: Invocation) -> None:
+    """The dynamic limits stay as they are: all four are one message, for they depend on one another."""
+    least, most = invocation.words.size("min"), invocation.words.size("max")
+
+    def act(ref: str, record: Object) -> None:
+        dynamic = (int(record["memory_dynamic_min"]), int(record["memory_dynamic_max"]))
+        invocation.change("VM.set_memory_limits", ref, least, most, *dynamic)
+
+    invocation.on_vms(command.parameters, act)
+
+
 def _bound(
     function: Callable[[Command, Invocation], None],
     name: str,
@@ -180,6 +203,7 @@ def commands() -> list[Command]:
         *_copy_commands(),
         *_power_commands(),
         *_ending_commands(),
+        *_memory_commands(),
     ]
 
 
@@ -256,11 +280,19 @@ def _ending_commands() -> list[Command]:
             "known to be halted and is not recorded so.",
             "force",
         ),
-        _bound(
+    ]
+
+
+def _memory_commands() -> list[Command]:
+    found = (
+        (_memory, "vm-memory-set", "Configure the memory allocation of a VM.", ("memory",)),
+        (_dynamic_range, "vm-memory-dynamic-range-set", "Configure the dynamic memory range of a VM.", ("min", "max")),
+        (_static_range, "vm-memory-static-range-set", "Configure the static memory range of a VM.", ("min", "max")),
+        (
             _limits,
             "vm-memory-limits-set",
             "Configure the memory limits of a VM.",
-            required=("static-min", "static-max", "dynamic-min", "dynamic-max"),
-            common=False,
+            ("static-min", "static-max", "dynamic-min", "dynamic-max"),
         ),
-    ]
+    )
+    return [_bound(run, name, about, required=required, common=False) for run, name, about, required in found]

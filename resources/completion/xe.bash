@@ -2,6 +2,6 @@
 #   . /path/to/stillframe/resources/completion/xe.bash
 
 _xe() {
-    mapfile -t COMPREPLY < <("$1" --complete bash "${COMP_LINE:0:COMP_POINT}" 2> /dev/null)
+    mapfile -t COMPREPLY < <("${1/#\~/$HOME}" --complete bash "${COMP_LINE:0:COMP_POINT}" 2> /dev/null)
 }
 complete -o nospace -F _xe xe

@@ -11,6 +11,7 @@ from typing import TextIO
 
 import pytest
 
+from app.cli.completion import SPECIAL, for_bash
 from app.cli.errors import Unreachable
 from app.cli.words import Words
 from tests.contracts.tree import ROOT
@@ -115,3 +116,19 @@ def test_bash_itself(line: str, found: list[str], tmp_path: Path) -> None:
     environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "STILLFRAME_DATA_DIR": str(tmp_path)}
     ran = subprocess.run([bash, "-c", script], env=environment, capture_output=True, text=True, check=True)
     assert ran.stdout.splitlines() == [*found, "complete -o nospace -F _xe xe"]
+
+
+ODD = 'it\'s a $1:"x"=\\ `y`'
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
+@pytest.mark.parametrize(("begin", "quote"), [("vm='", "'"), ('vm="', '"'), ("'vm=", "'"), ('"vm=', '"')])
+@pytest.mark.parametrize("typed", ["", "it", "it's a"])
+def test_bash_within_quotes(begin: str, quote: str, typed: str) -> None:
+    """It keeps them and closes them by itself: what they make plain is not escaped, and no space follows."""
+    within = typed.replace("'", "'\\''") if quote == "'" else typed
+    line = f"xe vm-start {begin}{within}"
+    escaped = SPECIAL.sub(r"\\\1", ODD)
+    (word,) = for_bash(line, [f"vm={escaped} "])
+    finished = f"{line[: line.rindex(quote) + 1]}{word}{quote}".replace("xe vm-start", "printf %s", 1)
+    assert subprocess.check_output(["bash", "-c", finished], text=True) == f"vm={ODD}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 
 import pytest
@@ -55,3 +56,34 @@ def test_the_version() -> None:
 def test_an_installation_has_the_program() -> None:
     scripts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["scripts"]
     assert scripts["xe"] == f"{main.main.__module__}:{main.main.__name__}"
+
+
+# Of the reference's table of commands: a server that XenServer's tools can be used with has all of these.
+REQUIRED = {
+    *(f"vm-{act}" for act in ("snapshot", "checkpoint", "snapshot-with-quiesce", "clone", "copy", "export", "import")),
+    *(f"vm-{act}" for act in ("start", "shutdown", "reboot", "suspend", "resume", "pause", "unpause", "install")),
+    *(f"vm-{act}" for act in ("uninstall", "destroy", "reset-powerstate", "disk-list", "list")),
+    *(f"snapshot-{act}" for act in ("revert", "clone", "copy", "destroy", "uninstall", "disk-list", "list")),
+    *("snapshot-export-to-template", "snapshot-reset-powerstate", "template-export", "template-uninstall"),
+    *("vmss-create", "vmss-destroy", "task-cancel", "event-wait", "message-create", "message-destroy"),
+    *(f"{kind}-list" for kind in ("sr", "vdi", "vbd", "host", "pool", "task", "template", "vmss", "message")),
+}
+FULL_LIST, NOBODYS = 3, 46
+
+
+def xenservers() -> set[str]:
+    """Every command of the recorded `help --all`."""
+    listed = rows()[FULL_LIST].stdout.partition("command list")[2]
+    return set(re.findall(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)+", listed))
+
+
+def test_all_that_is_required_is_there_and_only_what_is_ours_is_called_ours() -> None:
+    assert set(COMMANDS) >= REQUIRED <= xenservers()
+    assert {name for name, command in COMMANDS.items() if command.ours} == set(COMMANDS) - xenservers()
+
+
+def test_what_we_do_not_have_is_unknown_as_in_any_xe() -> None:
+    lacking, nobody = sorted(xenservers() - set(COMMANDS)), rows()[NOBODYS]
+    assert len(lacking) > 400 and {"vm-migrate", "sr-create", "pool-join", "host-evacuate"} <= set(lacking)
+    for name in lacking:
+        assert xe(name, "uuid=any") == (nobody.stdout, nobody.stderr.replace(nobody.args[0], name), nobody.status)

@@ -78,6 +78,13 @@ MADE = [
     (["vm-reboot", "vm=db1", "force=true"], ("VM.hard_reboot", vm("db1"))),
     (["vm-suspend", "vm=db1"], ("VM.suspend", vm("db1"))),
     (["vm-pause", "vm=db1"], ("VM.pause", vm("db1"))),
+    (["vm-memory-set", "vm=web1", "memory=64MiB"], ("VM.set_memory", vm("web1"), 64 << 20)),
+    (
+        ["vm-memory-dynamic-range-set", "vm=web1", "min=32MiB", "max=64MiB"],
+        ("VM.set_memory_dynamic_range", vm("web1"), 32 << 20, 64 << 20),
+    ),
+    (["sr-update", rows()[491].args[1]], ("SR.update", ref_of("SR", "Local storage"))),
+    (["pool-sync-database"], ("pool.sync_database",)),
     (["vm-unpause", "vm=app1"], ("VM.unpause", vm("app1"))),
     (["vm-reset-powerstate", "vm=mail1", "--force"], ("VM.power_state_reset", vm("mail1"))),
     (

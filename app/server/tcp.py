@@ -15,7 +15,7 @@ from aiohttp import web
 
 from app.engine.engine import Engine
 from app.log import get
-from app.server.console import ConsoleTunnels
+from app.server.console import ConsoleTunnels, is_web_socket
 from app.server.desk import Desk
 from app.server.door import Door
 from app.server.front import Doors, Front
@@ -159,6 +159,8 @@ class TcpServer:
             return await rpc(request, self._desk, url=f"{scheme}://{request.host or self.address}")
         if request.method == "OPTIONS":
             return options()
+        if is_web_socket(request):
+            return await self._consoles.web_socket(request)
         if request.method in ("GET", "PUT"):
             return await self._transfers.answer(request)
         return page(501)

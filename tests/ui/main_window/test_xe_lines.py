@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QMenu, QWidget
 from pytestqt.qtbot import QtBot
@@ -22,6 +22,7 @@ from app.cli.words import parse
 from tests.support.fake_session import FakeEngine
 from ui.base.commands import COPY_XE, Selection
 from ui.base.settings import Settings
+from ui.base.wizard import Wizard, WizardPage
 from ui.base.workspace import Workspace
 from ui.base.xe_menu import xe_menu
 from ui.main_window import MainWindow, register_commands
@@ -193,3 +194,43 @@ def test_the_menu_of_a_line_copies_it(world: World, qtbot: QtBot) -> None:
     assert menu is not None and xe_menu("", parent) is None
     menu.actions()[0].trigger()
     assert copied() == "xe vm-list"
+
+
+@pytest.fixture
+def unseen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A menu that pops up needs a real screen."""
+    monkeypatch.setattr(QMenu, "popup", lambda _menu, _place: None)
+
+
+def pop_up(button: QWidget) -> list[str]:
+    """Ask for the menu of a button, and copy what it offers."""
+    QGuiApplication.clipboard().clear()
+    button.customContextMenuRequested.emit(QPoint())
+    menus = button.findChildren(QMenu)
+    for menu in menus:
+        menu.actions()[0].trigger()
+        menu.close()
+    return [copied()] if menus else []
+
+
+@pytest.mark.usefixtures("unseen")
+def test_the_last_button_of_a_dialog_offers_its_line_and_other_buttons_none(world: World, qtbot: QtBot) -> None:
+    dialog = TakeDialog(world.workspace, "vm")
+    qtbot.addWidget(dialog)
+    assert dialog.primary is not None
+    assert pop_up(dialog.primary) == [dialog.xe_line()] != [""]
+    assert pop_up(dialog.cancel) == []
+
+
+@pytest.mark.usefixtures("unseen")
+def test_a_wizard_offers_its_line_at_its_end_only(qtbot: QtBot) -> None:
+    wizard = _TwoSteps("Make it", (WizardPage("One", "?"), WizardPage("Two", "?")), finish="Make")
+    qtbot.addWidget(wizard)
+    assert pop_up(wizard.next) == []
+    wizard.go_next()
+    assert pop_up(wizard.next) == ["xe vm-list"]
+
+
+class _TwoSteps(Wizard):
+    def xe_line(self) -> str:
+        return "xe vm-list"

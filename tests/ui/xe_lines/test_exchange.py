@@ -56,6 +56,21 @@ async def test_exports(desk: XeDesk, tmp_path: Path, command: str) -> None:
     assert "compress=zstd" in text and "verify=false" in text
 
 
+async def test_several_of_which_one_runs(desk: XeDesk, tmp_path: Path) -> None:
+    web, mail = await desk.twins(), await desk.twins("mail")
+    await desk.started(*web)
+
+    def answer(name: str) -> Answer:
+        (tmp_path / name).mkdir()
+        return lambda wizard: wizard.files.folder.setText(str(tmp_path / name))
+
+    text = await desk.offered("vm.export", vms(web[1], mail[1]), answer("line"))
+    pressed = await desk.press("vm.export", vms(web[0], mail[0]), answer("button"))
+    assert [name for name, *_ in pressed] == ["GET", "GET", "VM.snapshot"]
+    assert await desk.typed(text) == pressed, text
+    assert [len(list((tmp_path / way).iterdir())) for way in ("line", "button")] == [2, 2]
+
+
 async def test_a_disk(desk: XeDesk, tmp_path: Path) -> None:
     found = []
     for vm in await desk.twins():

@@ -30,17 +30,24 @@ _REFERRED: Final = {
     "sr-uuid": "sr",
     "vdi-uuid": "vdi",
     "host-uuid": "host",
+    "network-uuid": "network",
     "pool-uuid": "pool",
     "snapshot-schedule": "vmss",
     "on": "host",
 }
+_TRUTHS: Final = ("true", "false")
+_FLAGGED: Final = (
+    *("keep-snapshots", "preserve", "preserve-power-state", "metadata", "include-snapshots", "verify", "manifest"),
+    *("resume", "bootable", "unpluggable", "sharable", "read-only", "paused"),
+)
+"""Parameters that are true or false, and no fields."""
 _CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
+    **dict.fromkeys(_FLAGGED, _TRUTHS),
     "compress": ("true", "gzip", "zstd"),
     "format": ("raw", "vhd", "qcow2"),
     "operation": ("snapshot", "checkpoint", "snapshot_with_quiesce"),
     "power-state": ("halted", "paused", "running", "suspended"),
 }
-_TRUTHS: Final = ("true", "false")
 
 
 class Completer:

@@ -41,6 +41,7 @@ class ConsoleTunnels:
     def __init__(self, engine: Engine, desk: Desk) -> None:
         self._engine = engine
         self._desk = desk
+        self._carrying: set[asyncio.Future[None]] = set()
 
     async def tunnel(self, head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one CONNECT until either side ends it."""
@@ -78,7 +79,9 @@ class ConsoleTunnels:
 
         A page of another site can open one with what the browser knows of us: then only a session in the query counts.
         """
-        near = web.WebSocketResponse(protocols=(BINARY,), heartbeat=HEARTBEAT_SECONDS, max_msg_size=LARGEST_MESSAGE)
+        near = web.WebSocketResponse(
+            protocols=(BINARY,), heartbeat=HEARTBEAT_SECONDS, max_msg_size=LARGEST_MESSAGE, timeout=1.0
+        )
         known = not _is_foreign(request)
         session = request.query.get("session_id", "") or (request.cookies.get("session_id", "") if known else "")
         authorization = request.headers.get("Authorization", "") if known else ""
@@ -94,11 +97,26 @@ class ConsoleTunnels:
             return page(404)
         try:
             await near.prepare(request)
-            await _until_one_ends(_to_guest(near, far[1]), _to_browser(far[0], near))
+            await self._carry(_until_one_ends(_to_guest(near, far[1]), _to_browser(far[0], near)))
             await near.close()
         finally:
             far[1].transport.abort()
         return near
+
+    async def _carry(self, both_ways: Coroutine[Any, Any, None]) -> None:
+        """Let it run until it ends or `close`."""
+        carrying = asyncio.ensure_future(both_ways)
+        self._carrying.add(carrying)
+        try:
+            await asyncio.wait([carrying])
+        finally:
+            self._carrying.discard(carrying)
+            carrying.cancel()
+
+    def close(self) -> None:
+        """End the WebSockets, each with a word to its browser. Tunnels end with their connections."""
+        for carrying in self._carrying:
+            carrying.cancel()
 
     def _console(self, query: Mapping[str, str]) -> str:
         """The console that is named, or the screen of the VM that is. :raise Failure: there is none."""

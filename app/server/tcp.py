@@ -148,6 +148,7 @@ class TcpServer:
         server, self._server = self._server, None
         if server is not None:
             server.close()
+        self._consoles.close()
         if runner is not None:
             with contextlib.suppress(TimeoutError):
                 await runner.cleanup()

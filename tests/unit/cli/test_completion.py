@@ -40,6 +40,9 @@ def test_parameters_and_flags() -> None:
     assert "power-state=" not in offered("xe snapshot-revert ")
     assert offered("xe vmss-create sched") == ["schedule:"]
     assert offered("xe vm-snapshot --mu") == ["--multiple "]
+    assert offered("xe vm-uninstall keep-") == ["keep-snapshots="]
+    assert offered("xe vm-uninstall keep-snapshots=") == ["keep-snapshots=true ", "keep-snapshots=false "]
+    assert offered("xe vm-import netw") == ["network:"]
 
 
 def test_objects_of_the_server(server: RecordedServer) -> None:

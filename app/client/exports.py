@@ -32,6 +32,8 @@ _AT_LEAST: Final = 1 << 20
 """Bytes that are written at once, however small the pieces are that arrive."""
 _ASK_SECONDS: Final = 0.5
 _REFUSED_NAME: Final = re.compile(r'[\x00-\x1f<>:"/\\|?*]+')
+_LONGEST_NAME: Final = 200
+"""Bytes of a proposed name: file systems take 255, with all endings and a number."""
 _growing: set[Path] = set()
 _REFUSED_TO_GO_ON: Final = ("OPERATION_NOT_ALLOWED", "INVALID_VALUE")
 
@@ -61,8 +63,9 @@ async def plan_export(session: Session, vm: Ref[VM]) -> ExportPlan:
 
 def proposed_name(name: str) -> str:
     """What the file of a VM of this name may be called, on any file system."""
-    kept = " ".join(_REFUSED_NAME.sub(" ", name).split())[:120].strip(" .")
-    return f"{kept or 'export'}.xva"
+    kept = " ".join(_REFUSED_NAME.sub(" ", name).split())[:120]
+    short = kept.encode()[:_LONGEST_NAME].decode(errors="ignore").strip(" .")
+    return f"{short or 'export'}.xva"
 
 
 async def _held_bytes(session: Session, vm: Ref[VM], record: VM, disks: list[VDI]) -> int:

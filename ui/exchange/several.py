@@ -12,10 +12,11 @@ from app.client import ObjectCache, exchange
 from app.client.exchange import PART_SUFFIX
 from ui.base.sizes_and_dates import count
 from ui.exchange.subject import Subject, is_exportable_by_snapshot, subject_of, why_not_at_all
-from ui.exchange.target import first_forbidden
+from ui.exchange.target import is_there, why_no_name
 from ui.models.chain import Chains, disks_of
 from ui.models.states import STATE_WORDS
 
+SUFFIX: Final = ".xva"
 _PLURALS: Final = {"VM": "VMs", "template": "templates", "snapshot": "snapshots"}
 
 
@@ -46,9 +47,8 @@ class Item:
         return exchange.proposed_name(f"{owner} {name}" if owner and not name.startswith(owner) else name)
 
 
-def items_of(cache: ObjectCache, refs: Iterable[str]) -> dict[str, Item]:
+def items_of(cache: ObjectCache, chains: Chains, refs: Iterable[str]) -> dict[str, Item]:
     """What is chosen, by reference, in that order; what is gone is left out."""
-    chains = Chains(cache)
     found = ((ref, subject_of(cache, ref)) for ref in refs)
     return {ref: _item(cache, chains, subject) for ref, subject in found if subject is not None}
 
@@ -83,13 +83,27 @@ def state_words(item: Item, *, snapshot_first: bool) -> str:
 # ---- names of files -------------------------------------------------------------------------------------------
 
 
-def proposals(folder: Path, wanted: Sequence[tuple[str, str]]) -> dict[str, str]:
+class Looked:
+    """A folder as it was when it was looked at: it is asked about each name once, for it may be far away."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._known: dict[str, bool] = {}
+
+    def has(self, name: str) -> bool:
+        """Whether there is such a file; no name is too long to be asked about."""
+        if name not in self._known:
+            self._known[name] = is_there(self.folder / name)
+        return self._known[name]
+
+
+def proposals(looked: Looked, wanted: Sequence[tuple[str, str]]) -> dict[str, str]:
     """A name for each (key, name), with a number where there is such a file, or where one before has the name."""
     used: set[str] = set()
     found = {}
     for key, name in wanted:
         made, number = name, 1
-        while made.casefold() in used or (folder / made).exists():
+        while made.casefold() in used or looked.has(made):
             number += 1
             path = Path(name)
             made = f"{path.stem} ({number}){path.suffix}"
@@ -98,7 +112,7 @@ def proposals(folder: Path, wanted: Sequence[tuple[str, str]]) -> dict[str, str]
     return found
 
 
-def problems(folder: Path, names: Sequence[tuple[str, str, str]]) -> dict[str, str]:
+def problems(looked: Looked, names: Sequence[tuple[str, str, str]]) -> dict[str, str]:
     """Why a file cannot be called so, by key, "" where it can; for each (key, what it is of, the file's name).
 
     Names that differ in capitals only are the same: on many drives they are.
@@ -109,23 +123,19 @@ def problems(folder: Path, names: Sequence[tuple[str, str, str]]) -> dict[str, s
     found = {}
     for key, _, name in names:
         same = next((of for other, of in having[name.casefold()] if other != key), None)
-        found[key] = _problem(folder, name, same)
+        found[key] = why_no_name(name, SUFFIX) or _why_taken(looked, name, same)
     return found
 
 
-def _problem(folder: Path, name: str, same_as: str | None) -> str:
-    if not name.removesuffix(".xva").strip():
-        return "The file needs a name."
-    if wrong := first_forbidden(name):
-        return f"A file name cannot contain {wrong}"
+def _why_taken(looked: Looked, name: str, same_as: str | None) -> str:
     if same_as is not None:
         return f"“{same_as}” has this file name too."
-    return "There is such a file already." if (folder / name).exists() else ""
+    return "There is such a file already." if looked.has(name) else ""
 
 
-def interrupted(folder: Path, name: str, *, compressed: bool) -> str:
+def interrupted(looked: Looked, name: str, *, compressed: bool) -> str:
     """What becomes of what an interrupted export has left under this name; "" where it left nothing."""
-    if not (folder / f"{name}{PART_SUFFIX}").exists():
+    if not looked.has(f"{name}{PART_SUFFIX}"):
         return ""
     return "An interrupted export of this name is there. " + _ONWARD[compressed]
 

@@ -23,9 +23,8 @@ from ui.base.dialogs import GAP, label
 from ui.base.sizes_and_dates import count, size
 from ui.base.wizard import WizardPage
 from ui.base.workspace import Workspace
-from ui.exchange.export_pages import SUFFIX
 from ui.exchange.room import Place, Verdict, judge_all, place_of
-from ui.exchange.several import Item, interrupted, interrupted_words, problems, proposals, state_words
+from ui.exchange.several import SUFFIX, Item, Looked, interrupted, interrupted_words, problems, proposals, state_words
 from ui.exchange.target import FOLDER, choose_folder, documents
 from ui.models.table_model import Column, Role, TableModel
 from ui.widgets.buttons import button
@@ -267,6 +266,7 @@ class FilesPage(WizardPage):
         self._typed: dict[str, str] = {}
         self._compressed = False
         self._place = Place(Path())
+        self._looked = Looked(Path())
         self.folder = QLineEdit(workspace.settings.get(FOLDER, "") or documents())
         self.folder.setAccessibleName("Folder")
         self.browse = button("Choose…", "folder")
@@ -334,7 +334,8 @@ class FilesPage(WizardPage):
         header.setSectionResizeMode(_FILE, QHeaderView.ResizeMode.Stretch)
 
     def _look(self) -> None:
-        self._place = place_of(Path(self.folder.text().strip()).expanduser())
+        folder = Path(self.folder.text().strip()).expanduser()
+        self._place, self._looked = place_of(folder), Looked(folder)
         self._judge()
 
     def _rename(self, ref: str, name: str) -> None:
@@ -344,14 +345,14 @@ class FilesPage(WizardPage):
 
     def _named(self) -> dict[str, str]:
         """What each file is called: as somebody typed, else as is proposed."""
-        proposed = proposals(self._place.folder, [(ref, row.item.proposal) for ref, row in self._rows.items()])
+        proposed = proposals(self._looked, [(ref, row.item.proposal) for ref, row in self._rows.items()])
         return {ref: self._typed.get(ref, name) for ref, name in proposed.items()}
 
     def _judge(self) -> None:
-        folder, names = self._place.folder, self._named()
-        found = problems(folder, [(ref, row.item.subject.name, _whole(names[ref])) for ref, row in self._rows.items()])
+        looked, names = self._looked, self._named()
+        found = problems(looked, [(ref, row.item.subject.name, _whole(names[ref])) for ref, row in self._rows.items()])
         for ref, row in self._rows.items():
-            note = interrupted(folder, _whole(names[ref]), compressed=self._compressed)
+            note = interrupted(looked, _whole(names[ref]), compressed=self._compressed)
             self._rows[ref] = replace(row, name=names[ref], problem=found[ref], note=note)
         self.model.set_items(self._rows)
         self._show_space()

@@ -21,6 +21,7 @@ from ui.exchange.export_wizard import PACKED
 from ui.exchange.several import Item, called, items_of
 from ui.exchange.several_pages import FilesPage, SeveralContentsPage
 from ui.exchange.xe_lines import export_line, snapshot_and_export_lines
+from ui.models.chain import Chains
 from ui.widgets.cards import Card
 from ui.widgets.facts import Fact, FactGrid
 
@@ -57,7 +58,8 @@ class SeveralWizard(Wizard):
 
     def __init__(self, workspace: Workspace, refs: Sequence[str], parent: QWidget | None = None) -> None:
         self._workspace, self._refs = workspace, tuple(refs)
-        items = items_of(workspace.cache, self._refs)
+        self._chains = Chains(workspace.cache)
+        items = items_of(workspace.cache, self._chains, self._refs)
         self.contents = SeveralContentsPage(items)
         self.packing = PackingPage(workspace.settings, several=True)
         self.files = FilesPage(workspace)
@@ -106,8 +108,9 @@ class SeveralWizard(Wizard):
         return together(*(_lines(wanted) for wanted in self.wish_now().wanted))
 
     def _meanwhile(self, delta: Delta) -> None:
+        self._chains.update(delta)
         if any(cls == "VM" and ref in self._refs for cls, ref in delta.changed | delta.removed):
-            self.contents.show_items(items_of(self._workspace.cache, self._refs))
+            self.contents.show_items(items_of(self._workspace.cache, self._chains, self._refs))
 
     def _suggest(self) -> None:
         """Later pages follow what goes along and how it is packed."""

@@ -8,7 +8,7 @@ from typing import Final
 from PySide6.QtCore import QStandardPaths, Signal
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 
-from app.client.exchange import PART_SUFFIX
+from app.client.exchange import MANIFEST_SUFFIX, PART_SUFFIX
 from ui.base.dialogs import GAP, ask, label
 from ui.base.workspace import Workspace
 from ui.exchange.room import Place, Verdict, judge, place_of
@@ -18,6 +18,8 @@ from ui.widgets.progress import CapacityBar
 
 FOLDER: Final = "exchange/folder"
 """The folder of the last export."""
+_LONGEST: Final = 255 - len(MANIFEST_SUFFIX)
+"""Bytes of a name, with room for what is written beside it."""
 _FORBIDDEN: Final = '/\\:*?"<>|'
 
 
@@ -98,11 +100,9 @@ class TargetField(QWidget):
             return "Choose a folder."
         if self._place.problem:
             return self._place.problem
-        if not name:
-            return "The file needs a name."
-        if wrong := first_forbidden(name):
-            return f"A file name cannot contain {wrong}"
-        if self.path().exists():
+        if wrong := why_no_name(name.removesuffix(self._suffix) + self._suffix, self._suffix):
+            return wrong
+        if is_there(self.path()):
             return "There is a file of this name already. Choose another name."
         verdict = self._verdict()
         return verdict.words if verdict.refuses else ""
@@ -155,7 +155,7 @@ class TargetField(QWidget):
     def _interrupted(self) -> str:
         """What becomes of what an interrupted export has left under this name."""
         path = self.path()
-        if not path.with_name(f"{path.name}{PART_SUFFIX}").exists():
+        if not is_there(path.with_name(f"{path.name}{PART_SUFFIX}")):
             return ""
         if self._compressed:
             return "An interrupted export of this name is there. A compressed one cannot go on: it begins anew."
@@ -170,16 +170,27 @@ def unused(folder: Path, name: str) -> str:
     """`name`, or with a number before its ending if there is such a file."""
     path, number = Path(name), 1
     found = path
-    while (folder / found).exists():
+    while is_there(folder / found):
         number += 1
         found = path.with_name(f"{path.stem} ({number}){path.suffix}")
     return str(found)
 
 
-def first_forbidden(name: str) -> str:
-    """What a file's name has that no file system of ours takes, in words; "" for nothing."""
-    wrong = next((letter for letter in name if letter in _FORBIDDEN or ord(letter) < 32), "")
-    return wrong if wrong.isprintable() else "control characters"
+def why_no_name(name: str, suffix: str) -> str:
+    """Why a file cannot have this name, on one file system or another; "" where it can."""
+    if not name.removesuffix(suffix).strip():
+        return "The file needs a name."
+    if wrong := next((letter for letter in name if letter in _FORBIDDEN or ord(letter) < 32), ""):
+        return f"A file name cannot contain {wrong if wrong.isprintable() else 'control characters'}"
+    return "This name is too long." if len(name.encode(errors="replace")) > _LONGEST else ""
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is such a file; what cannot be asked about, for one because its name is too long, is not there."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 async def choose_folder(parent: QWidget, folder: str) -> str:

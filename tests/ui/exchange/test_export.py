@@ -116,7 +116,7 @@ async def test_a_file_that_is_there_is_never_overwritten(world: World, transfers
     wizard.go_to(2)
     wizard.file.target.name.setText("billing-db")
     assert "already" in wizard.page.why_incomplete()
-    for wrong in ("", "a/b", "a\tb", "what?"):
+    for wrong in ("", "a/b", "a\tb", "what?", "数" * 90):
         wizard.file.target.name.setText(wrong)
         assert wizard.page.why_incomplete(), wrong
     wizard.file.target.folder.setText(str(tmp_path / "nowhere"))

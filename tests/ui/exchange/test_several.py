@@ -105,6 +105,7 @@ async def test_names_differ_and_conflicts_are_shown_at_once(world: World, transf
         ("taken", "db: There is such a file already."),
         ("", "db: The file needs a name."),
         ("a/b", "db: A file name cannot contain /"),
+        ("数" * 90, "db: This name is too long."),
     ):
         rename(wizard, third, name)
         assert (wizard.page.why_incomplete(), wizard.files.verdict.sentence()) == (reason, reason)
@@ -233,6 +234,13 @@ async def test_a_cancellation_leaves_what_is_finished(
     assert said.sentence() == "Cancelled: 1 of 3 files is whole and stays."
     assert entry.state == "cancelled"
     assert begun == refs[:2]
+
+
+async def test_a_long_name_is_cut_for_its_file(world: World, transfers: Transfers) -> None:
+    wizard = await wizard_of(world, [machine(world, "数" * 120), machine(world, "数" * 121)])
+    assert names(wizard) == [f"{'数' * 66}.xva", f"{'数' * 66} (2).xva"]
+    assert not wizard.files.why_incomplete()
+    wizard.reject()
 
 
 async def test_snapshots_of_a_vm(world: World, transfers: Transfers) -> None:

@@ -82,6 +82,51 @@ def test_memory_and_what_else_can_be_set(shell: Shell, halted: str) -> None:
     shell.said("vm-destroy", f"uuid={halted}")
 
 
+def test_memory_by_the_shorter_ways(shell: Shell, halted: str) -> None:
+    def limits() -> list[str]:
+        names = ("static-min", "dynamic-min", "dynamic-max", "static-max")
+        found = (shell.said("vm-param-get", f"uuid={halted}", f"param-name=memory-{name}") for name in names)
+        return [str(int(text) >> 20) for text in found]
+
+    shell.said("vm-memory-set", f"uuid={halted}", "memory=48MiB")
+    assert limits()[1:] == ["48", "48", "48"]
+    shell.said("vm-memory-static-range-set", f"uuid={halted}", "min=16MiB", "max=64MiB")
+    shell.said("vm-memory-dynamic-range-set", f"uuid={halted}", "min=32MiB", "max=64MiB")
+    assert limits() == ["16", "32", "64", "64"]
+    shell.said("pool-sync-database")
+    shell.said("vm-destroy", f"uuid={halted}")
+
+
+def test_the_memory_of_a_checkpoint_goes_and_its_disks_stay(shell: Shell, vm: str) -> None:
+    made = shell.uuid("vm-checkpoint", f"uuid={vm}", "new-name-label=large")
+    disks = shell.said("snapshot-disk-list", f"uuid={made}", "--minimal")
+    shell.said("snapshot-drop-memory", f"snapshot-uuid={made}")
+    assert shell.said("snapshot-param-get", f"uuid={made}", "param-name=power-state") == "halted\n"
+    assert shell.said("snapshot-disk-list", f"uuid={made}", "--minimal") == disks
+    assert shell.xe("snapshot-drop-memory", f"uuid={made}").stderr == f"Error: The snapshot {made} has no memory.\n"
+    shell.said("snapshot-uninstall", f"uuid={made}", "--force")
+
+
+def test_a_vm_in_steps(shell: Shell, tmp_path: Path) -> None:
+    """As the lines of the New VM wizard do it: a copy of a template, an image as its second disk, then a VM of it."""
+    image = tmp_path / "disk.raw"
+    image.write_bytes(b"data" * (1 << 18))
+    sr = shell.said("sr-list", "type=file", "--minimal").strip()
+    shell.said("sr-update", f"uuid={sr}")
+    template = shell.said("template-list", "name-label=Sample guest", "--minimal").strip()
+    made = shell.uuid("vm-clone", f"uuid={template}", "new-name-label=in steps")
+    assert shell.said("vm-list", f"uuid={made}", "--minimal") == "\n"
+    shell.said("vm-provision", f"uuid={made}")
+    assert shell.said("vm-list", f"uuid={made}", "--minimal") == f"{made}\n"
+    disk = shell.uuid("vdi-import-file", f"sr-uuid={sr}", f"filename={image}", "name-label=taken in")
+    vbd = shell.uuid("vbd-create", f"vm-uuid={made}", f"vdi-uuid={disk}", "device=autodetect")
+    shell.said("vbd-param-set", f"uuid={vbd}", "other-config:owner=")
+    snapshot = shell.uuid("vm-snapshot", f"uuid={made}", "new-name-label=stays")
+    assert shell.said("vm-uninstall", f"uuid={made}", "keep-snapshots=true", stdin="yes\n").count("VDI: ") == 2
+    assert shell.said("snapshot-list", f"uuid={snapshot}", "--minimal") == f"{snapshot}\n"
+    shell.said("snapshot-uninstall", f"uuid={snapshot}", "--force")
+
+
 def test_a_group_of_vms(shell: Shell, vm: str, halted: str) -> None:
     made = shell.said("snapshot-group-create", f"vm-uuids={vm},{halted}", "new-name-label=both").split()
     assert len(made) == 2 and all(re.fullmatch(UUID, uuid) for uuid in made)

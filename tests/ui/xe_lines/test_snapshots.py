@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.api import EPOCH, NULL, VM, Ref
+from app.api import EPOCH, NULL, VDI, VM, Ref
 from tests.ui.xe_lines.desk import XeDesk, nothing, until, vms
 from ui.snapshots.ways import DISKS, MEMORY, Way
 
@@ -93,6 +93,23 @@ async def test_deleting_several(desk: XeDesk, keep_disks: bool) -> None:
 
     line = await desk.same("snapshot.delete", vms(made[0], made[2]), vms(made[1], made[3]), answer)
     assert line.count("snapshot-destroy" if keep_disks else "snapshot-uninstall") == 2
+
+
+async def test_keeping_the_disks_of_a_checkpoint_comes_to_the_same(desk: XeDesk) -> None:
+    """xe lets the memory go by itself first; the engine does it with the record."""
+    a, b = await desk.twins()
+    await desk.started(a, b)
+    made, before = await desk.snapshots((a, b), "kept", memory=True), len(desk.bench.store.all(VDI))
+
+    def answer(dialog: Any) -> None:
+        dialog.keep_disks.setChecked(True)
+
+    text = await desk.offered("snapshot.delete", vms(made[1]), answer)
+    await desk.press("snapshot.delete", vms(made[0]), answer)
+    assert len(desk.bench.store.all(VDI)) == before - 1
+    await desk.typed(text)
+    assert len(desk.bench.store.all(VDI)) == before - 2
+    assert [desk.bench.store.find(VM, ref) for ref in made] == [None, None]
 
 
 async def test_deleting_by_the_command(desk: XeDesk) -> None:

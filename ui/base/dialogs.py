@@ -17,6 +17,7 @@ from PySide6.QtCore import QSize, Qt, QTimer
 from PySide6.QtGui import QGuiApplication, QIcon, QPainter, QPaintEvent, QShowEvent
 from PySide6.QtWidgets import (
     QDialog,
+    QFileDialog,
     QFrame,
     QHBoxLayout,
     QLabel,
@@ -71,6 +72,11 @@ async def ask(dialog: QDialog, *, keep: bool = False) -> int:
                 dialog.reject()
             if not keep:
                 loop.call_soon(_delete_later, dialog)
+
+
+async def ask_for_path(dialog: QFileDialog) -> str:
+    """Open a dialog for one file or folder and wait; the path that was chosen, or nothing. It is deleted afterwards."""
+    return next(iter(dialog.selectedFiles()), "") if await ask(dialog) and isValid(dialog) else ""
 
 
 def _delete_later(dialog: QDialog) -> None:

@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QCheckBox, QFileDialog, QFrame, QHBoxLayout, QHead
 
 from app.api import ConnectionLost, Failure
 from app.client.exchange import ContainedDisk
-from ui.base.dialogs import GAP, Consequence, ConsequenceList, IconLabel, ask, label
+from ui.base.dialogs import GAP, Consequence, ConsequenceList, IconLabel, ask_for_path, label
 from ui.base.failures import explain
 from ui.base.sizes_and_dates import size
 from ui.base.wizard import WizardPage
@@ -142,11 +142,8 @@ class FilePage(WizardPage):
         dialog = QFileDialog(self, "Choose a file", folder)
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
         dialog.setNameFilter(FILTER)
-        accepted = await ask(dialog, keep=True)
-        chosen = dialog.selectedFiles()
-        dialog.deleteLater()
-        if accepted and chosen:
-            self.path.setText(chosen[0])
+        if chosen := await ask_for_path(dialog):
+            self.path.setText(chosen)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         if dropped(event):

@@ -9,7 +9,7 @@ from PySide6.QtCore import QStandardPaths, Signal
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 
 from app.client.exchange import MANIFEST_SUFFIX, PART_SUFFIX
-from ui.base.dialogs import GAP, ask, label
+from ui.base.dialogs import GAP, ask_for_path, label
 from ui.base.workspace import Workspace
 from ui.exchange.room import Place, Verdict, judge, place_of
 from ui.widgets.buttons import button
@@ -198,10 +198,7 @@ async def choose_folder(parent: QWidget, folder: str) -> str:
     dialog = QFileDialog(parent, "Choose a folder", folder)
     dialog.setFileMode(QFileDialog.FileMode.Directory)
     dialog.setOption(QFileDialog.Option.ShowDirsOnly)
-    accepted = await ask(dialog, keep=True)
-    chosen = dialog.selectedFiles()
-    dialog.deleteLater()
-    return chosen[0] if accepted and chosen else ""
+    return await ask_for_path(dialog)
 
 
 def documents() -> str:

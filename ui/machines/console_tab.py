@@ -23,7 +23,7 @@ from app.client import Delta
 from app.client.keys import NAMED
 from app.client.rfb import Update
 from ui.base import icons
-from ui.base.dialogs import GAP, GROUP, ask, label
+from ui.base.dialogs import GAP, GROUP, ask_for_path, label
 from ui.base.workspace import Workspace
 from ui.base.xe_menu import offer_xe
 from ui.machines.console_link import ConsoleLink
@@ -255,8 +255,6 @@ class ConsoleTab(QWidget):
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         dialog.setNameFilter("PNG pictures (*.png)")
         dialog.setDefaultSuffix("png")
-        accepted = await ask(dialog, keep=True)
-        chosen = dialog.selectedFiles()
-        dialog.deleteLater()
-        if accepted and chosen and not await asyncio.to_thread(lambda: picture.save(chosen[0])):
-            raise OSError(f"{chosen[0]} could not be written")
+        chosen = await ask_for_path(dialog)
+        if chosen and not await asyncio.to_thread(lambda: picture.save(chosen)):
+            raise OSError(f"{chosen} could not be written")

@@ -10,12 +10,12 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QDialog, QLabel, QLineEdit, QWidget
+from PySide6.QtWidgets import QApplication, QDialog, QFileDialog, QLabel, QLineEdit, QWidget
 from pytestqt.qtbot import QtBot
 from shiboken6 import delete
 
 from ui.base import theme
-from ui.base.dialogs import ConsequenceDialog, Dialog, ErrorDialog, ask
+from ui.base.dialogs import ConsequenceDialog, Dialog, ErrorDialog, ask, ask_for_path
 
 UI = Path(__file__).resolve().parents[3] / "ui"
 
@@ -66,6 +66,19 @@ async def test_a_dialog_whose_window_goes_counts_as_rejected(qapp: QApplication)
     await asyncio.sleep(0)
     delete(window)
     assert await asked == 0
+
+
+async def test_a_file_is_asked_for_until_it_is_chosen_or_its_window_goes(qapp: QApplication, tmp_path: Path) -> None:
+    (tmp_path / "disk.raw").touch()
+    loop, parent = asyncio.get_running_loop(), QWidget()
+    for end, chosen in (("accept", str(tmp_path / "disk.raw")), ("reject", "")):
+        dialog = QFileDialog(parent)
+        dialog.selectFile(str(tmp_path / "disk.raw"))
+        loop.call_soon(getattr(dialog, end))
+        assert await ask_for_path(dialog) == chosen
+    dialog = QFileDialog(parent)
+    loop.call_soon(delete, parent)
+    assert await ask_for_path(dialog) == ""
 
 
 async def test_other_tasks_go_on_while_a_dialog_waits(qapp: QApplication) -> None:

@@ -9,7 +9,7 @@ from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 
 from app.api import ConnectionLost, Failure
-from ui.base.dialogs import GAP, ask, label
+from ui.base.dialogs import GAP, ask_for_path, label
 from ui.base.failures import explain
 from ui.base.sizes_and_dates import size
 from ui.base.workspace import Workspace
@@ -103,11 +103,8 @@ class ImagePicker(QWidget):
         dialog = QFileDialog(self, "Choose a disk image", str(PurePath(self.chosen()).parent) if self.chosen() else "")
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
         dialog.setNameFilter(_KINDS)
-        accepted = await ask(dialog, keep=True)
-        chosen = dialog.selectedFiles()
-        dialog.deleteLater()
-        if accepted and chosen:
-            self.path.setText(chosen[0])
+        if chosen := await ask_for_path(dialog):
+            self.path.setText(chosen)
 
     def stop(self) -> None:
         """Look no more: another path is typed, or the wizard goes."""

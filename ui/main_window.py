@@ -163,13 +163,18 @@ class MainWindow(QMainWindow):
             self.pane.set_mode(INFRASTRUCTURE)
             self.page.show_selection(((cls, ref),), tab)
 
+    def _rename(self) -> None:
+        """What is chosen in the tree, where everybody sees it."""
+        self.pane.set_mode(INFRASTRUCTURE)
+        self.pane.tree.rename()
+
     # ---- construction -----------------------------------------------------------------------------------------
 
     def _register(self) -> None:
         if "file.exit" not in self.workspace.commands.ids():
             register_commands(self.workspace)
         self.workspace.commands.add(
-            window_commands.rename_command(self.pane.tree.rename),
+            window_commands.rename_command(self._rename),
             Command(
                 id="view.infrastructure",
                 title="&Infrastructure",

@@ -102,7 +102,7 @@ class PoolTree(TreeView):
     def rename(self) -> None:
         """Edit the name of the current object where it stands."""
         index = self.currentIndex()
-        if index.flags() & Qt.ItemFlag.ItemIsEditable:
+        if index.flags() & Qt.ItemFlag.ItemIsEditable and self.state() != self.State.EditingState:
             self.edit(index)
 
     # ---- over restarts ----------------------------------------------------------------------------------------

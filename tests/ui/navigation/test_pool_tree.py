@@ -219,6 +219,8 @@ async def test_f2_renames_where_it_stands(engine: FakeEngine, tree: PoolTree) ->
     editor = tree.findChild(QLineEdit)
     assert editor is not None
     assert editor.text() == "web-01"
+    tree.rename()  # as the menu does: Qt would warn, and the editor stays
+    assert tree.findChild(QLineEdit) is editor
     editor.setText("  web-1a ")
     QTest.keyClick(editor, Qt.Key.Key_Return)
     await pools.settled()

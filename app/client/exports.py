@@ -64,7 +64,7 @@ async def plan_export(session: Session, vm: Ref[VM]) -> ExportPlan:
 def proposed_name(name: str) -> str:
     """What the file of a VM of this name may be called, on any file system."""
     kept = " ".join(_REFUSED_NAME.sub(" ", name).split())[:120]
-    short = kept.encode()[:_LONGEST_NAME].decode(errors="ignore").strip(" .")
+    short = kept.encode(errors="ignore")[:_LONGEST_NAME].decode(errors="ignore").strip(" .")
     return f"{short or 'export'}.xva"
 
 

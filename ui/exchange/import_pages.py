@@ -20,6 +20,7 @@ from ui.base.wizard import WizardPage
 from ui.base.workspace import Workspace
 from ui.exchange.contents import FILTER, Contents, facts_of, look_into
 from ui.exchange.dropping import DropZone, dropped
+from ui.exchange.file_names import typed_path
 from ui.exchange.target import FOLDER
 from ui.models.table_model import Column, TableModel
 from ui.widgets.buttons import button
@@ -66,7 +67,7 @@ class FilePage(WizardPage):
 
     def chosen(self) -> Path:
         """The path as it stands."""
-        return Path(self.path.text().strip()).expanduser()
+        return typed_path(self.path.text())
 
     def why_incomplete(self) -> str:
         if not self.path.text().strip():

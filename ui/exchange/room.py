@@ -12,6 +12,7 @@ from PySide6.QtCore import QStorageInfo
 
 from app.client import exchange
 from ui.base.sizes_and_dates import size
+from ui.exchange.file_names import is_folder
 
 Tone = Literal["good", "info", "attention", "bad"]
 
@@ -47,7 +48,7 @@ class Verdict:
 
 def place_of(folder: Path) -> Place:
     """Look at a folder."""
-    if not folder.is_dir():
+    if not is_folder(folder):
         return Place(folder, problem="There is no such folder.")
     if not os.access(folder, os.W_OK | os.X_OK):
         return Place(folder, problem="You may not write into this folder.")

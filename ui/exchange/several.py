@@ -11,8 +11,8 @@ from app.api import VDI
 from app.client import ObjectCache, exchange
 from app.client.exchange import PART_SUFFIX
 from ui.base.sizes_and_dates import count
+from ui.exchange.file_names import is_there, why_no_name
 from ui.exchange.subject import Subject, is_exportable_by_snapshot, subject_of, why_not_at_all
-from ui.exchange.target import is_there, why_no_name
 from ui.models.chain import Chains, disks_of
 from ui.models.states import STATE_WORDS
 

@@ -23,6 +23,7 @@ from ui.base.dialogs import GAP, label
 from ui.base.sizes_and_dates import count, size
 from ui.base.wizard import WizardPage
 from ui.base.workspace import Workspace
+from ui.exchange.file_names import typed_path
 from ui.exchange.room import Place, Verdict, judge_all, place_of
 from ui.exchange.several import SUFFIX, Item, Looked, interrupted, interrupted_words, problems, proposals, state_words
 from ui.exchange.target import FOLDER, choose_folder, documents
@@ -334,7 +335,7 @@ class FilesPage(WizardPage):
         header.setSectionResizeMode(_FILE, QHeaderView.ResizeMode.Stretch)
 
     def _look(self) -> None:
-        folder = Path(self.folder.text().strip()).expanduser()
+        folder = typed_path(self.folder.text())
         self._place, self._looked = place_of(folder), Looked(folder)
         self._judge()
 

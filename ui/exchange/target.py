@@ -8,9 +8,10 @@ from typing import Final
 from PySide6.QtCore import QStandardPaths, Signal
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 
-from app.client.exchange import MANIFEST_SUFFIX, PART_SUFFIX
+from app.client.exchange import PART_SUFFIX
 from ui.base.dialogs import GAP, ask_for_path, label
 from ui.base.workspace import Workspace
+from ui.exchange.file_names import is_there, typed_path, unused, why_no_name
 from ui.exchange.room import Place, Verdict, judge, place_of
 from ui.widgets.buttons import button
 from ui.widgets.notice import Notice
@@ -18,9 +19,6 @@ from ui.widgets.progress import CapacityBar
 
 FOLDER: Final = "exchange/folder"
 """The folder of the last export."""
-_LONGEST: Final = 255 - len(MANIFEST_SUFFIX)
-"""Bytes of a name, with room for what is written beside it."""
-_FORBIDDEN: Final = '/\\:*?"<>|'
 
 
 class TargetField(QWidget):
@@ -53,7 +51,7 @@ class TargetField(QWidget):
     def propose(self, name: str) -> None:
         """A name, with a number where there is such a file already; a name that was typed stays."""
         if self.name.text() in ("", self._proposed):
-            self._proposed = unused(Path(self.folder.text()), name)
+            self._proposed = unused(typed_path(self.folder.text()), name)
             self.name.setText(self._proposed)
 
     def set_suffix(self, suffix: str) -> None:
@@ -127,8 +125,7 @@ class TargetField(QWidget):
         rows.addWidget(self.verdict)
 
     def _look(self) -> None:
-        folder = Path(self.folder.text().strip()).expanduser()
-        self._place = place_of(folder)
+        self._place = place_of(typed_path(self.folder.text()))
         proposed = self._proposed
         if proposed and self.name.text() == proposed:
             self.propose(proposed)
@@ -164,33 +161,6 @@ class TargetField(QWidget):
     async def _choose(self) -> None:
         if chosen := await choose_folder(self, self.folder.text()):
             self.folder.setText(chosen)
-
-
-def unused(folder: Path, name: str) -> str:
-    """`name`, or with a number before its ending if there is such a file."""
-    path, number = Path(name), 1
-    found = path
-    while is_there(folder / found):
-        number += 1
-        found = path.with_name(f"{path.stem} ({number}){path.suffix}")
-    return str(found)
-
-
-def why_no_name(name: str, suffix: str) -> str:
-    """Why a file cannot have this name, on one file system or another; "" where it can."""
-    if not name.removesuffix(suffix).strip():
-        return "The file needs a name."
-    if wrong := next((letter for letter in name if letter in _FORBIDDEN or ord(letter) < 32), ""):
-        return f"A file name cannot contain {wrong if wrong.isprintable() else 'control characters'}"
-    return "This name is too long." if len(name.encode(errors="replace")) > _LONGEST else ""
-
-
-def is_there(path: Path) -> bool:
-    """Whether there is such a file; what cannot be asked about, for one because its name is too long, is not there."""
-    try:
-        return path.exists()
-    except OSError:
-        return False
 
 
 async def choose_folder(parent: QWidget, folder: str) -> str:

@@ -75,10 +75,16 @@ class PoolTree(TreeView):
         index = self.pool.index_of(key)
         if not index.isValid():
             return False
-        # Not the view's own way, which looks at the keyboard: whoever holds Ctrl just now does not mean this.
-        self.selectionModel().setCurrentIndex(index, _Select.ClearAndSelect | _Select.Rows)
+        self._choose_alone(index)
         self.scrollTo(index)
         return True
+
+    def _choose_first(self) -> None:
+        self._choose_alone(self.pool.index(0, 0))
+
+    def _choose_alone(self, index: QModelIndex) -> None:
+        # Not the view's own way, which looks at the keyboard: whoever holds Ctrl just now does not mean this.
+        self.selectionModel().setCurrentIndex(index, _Select.ClearAndSelect | _Select.Rows)
 
     def search(self, words: str) -> None:
         """Show only what has one of the words, all unfolded; "" brings back what was unfolded before."""
@@ -119,7 +125,7 @@ class PoolTree(TreeView):
         self._fold([key for word in settings.get_list(_FOLDED) if (key := _key(word)) is not None])
         remembered = [key for word in settings.get_list(_CHOSEN) if (key := _key(word)) is not None]
         if not any(self.choose(key) for key in remembered[:1]):
-            self.setCurrentIndex(self.pool.index(0, 0))
+            self._choose_first()
 
     # ---- keyboard and mouse -----------------------------------------------------------------------------------
 
@@ -196,7 +202,7 @@ class PoolTree(TreeView):
         if not keys:
             if self._selection and self.pool.is_filtered and all(self.pool.row(key) for key in self._selection):
                 return  # what was chosen is only hidden by the search
-            self.setCurrentIndex(self.pool.index(0, 0))  # what was chosen is gone; this tells again
+            self._choose_first()  # what was chosen is gone; this tells again
             if self.pool.rowCount():
                 return
         selection = tuple(key for _, key in self.pool.outline() if key in keys) if len(keys) > 1 else tuple(keys)

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from PySide6.QtCore import (
     QAbstractItemModel,
     QEvent,
+    QItemSelectionModel,
     QModelIndex,
     QPersistentModelIndex,
     QPoint,
@@ -139,6 +140,11 @@ class TableView(QTableView):
         self.verticalHeader().setDefaultSectionSize(round(ROW * fonts.scale()))
         self.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
         _set_up_header(self.horizontalHeader())
+
+    def selectRow(self, row: int) -> None:
+        """Choose one row alone. Qt's own way looks at the keyboard: whoever holds Ctrl just now does not mean this."""
+        how = QItemSelectionModel.SelectionFlag.ClearAndSelect | QItemSelectionModel.SelectionFlag.Rows
+        self.selectionModel().setCurrentIndex(self.model().index(row, 0), how)
 
     def empty_text(self) -> str:
         """What is said while there are no rows."""

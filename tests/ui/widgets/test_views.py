@@ -92,6 +92,16 @@ def test_rows_are_copied_as_text_in_the_order_shown(table: TableView) -> None:
     assert table.selected_text().splitlines()[:2] == ["Size\tName", "0 GiB\tweb-00"]
 
 
+def test_a_row_that_the_program_chooses_is_chosen_alone(table: TableView) -> None:
+    table.selectRow(1)
+    QTest.keyPress(table, Qt.Key.Key_F16, Qt.KeyboardModifier.ControlModifier)
+    try:
+        table.selectRow(3)
+        assert [index.row() for index in table.selectionModel().selectedRows()] == [3], "whatever key somebody holds"
+    finally:
+        QTest.keyRelease(table, Qt.Key.Key_F16)
+
+
 def test_columns_can_be_chosen_but_not_all_hidden(table: TableView, qtbot: QtBot) -> None:
     header = table.horizontalHeader()
     menu = column_menu(header)

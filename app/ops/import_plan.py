@@ -73,10 +73,16 @@ class Plan:
 
 
 def plan(context: Context, description: Description, sr: Ref[SR], task: str, *, restore: bool, force: bool) -> Plan:
-    """Decide. :raise Failure: the import is refused, see `_replaced`; IMPORT_ERROR_GENERIC."""
+    """Decide.
+
+    :raise Failure: the import is refused, see `_replaced`; IMPORT_ERROR_FAILED_TO_FIND_OBJECT: a device is of a VM that
+        is not in the file; IMPORT_ERROR_GENERIC.
+    """
     vms = description.of("VM")
     if not vms:
         raise not_understood("The archive describes no VM.")
+    for device in (*description.of("VBD"), *description.of("VIF")):
+        description.get("VM", device.text("VM"))  # a disk of no VM would be written for nobody
     memory = {image.id: image for vm in vms if (image := memory_image_of(description, vm)) is not None}
     skipped = frozenset(identity for identity, image in memory.items() if not _is_resumable(image))
     wanted = {identity: vdi for identity, vdi in disks_of(description).items() if identity not in skipped}

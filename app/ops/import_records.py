@@ -26,6 +26,9 @@ IMPORT_TASK: Final = "import_task"
 BUS_KEY: Final = "disk-bus"
 FOREIGN_BUS: Final = "sata"
 """What a guest from elsewhere surely has a driver for; virtio's it may lack."""
+_SIZE: Final = re.compile(r"[0-9]{1,14}")
+"""In bytes: no memory image has 100 TB."""
+_LAST_VERSION: Final = (1 << 63) - 1
 _DEVICE: Final = re.compile(r"0|[1-9][0-9]{0,2}")
 _MAC: Final = re.compile(r"[0-9a-f][02468ace](:[0-9a-f]{2}){5}", re.IGNORECASE)
 _ALONE: Final[Mapping[str, Any]] = {
@@ -82,7 +85,7 @@ class Recorder:
             size = record.sm_config.get(MEMORY_SIZE, "")
             fields["type"] = VDIType.suspend
             fields["sm_config"] = {key: value for key, value in record.sm_config.items() if key != MEMORY_SIZE}
-            fields["virtual_size"] = int(size) if size.isascii() and size.isdigit() else disk.size
+            fields["virtual_size"] = int(size) if _SIZE.fullmatch(size) else disk.size
             fields["physical_utilisation"] = files.memory_utilisation(disk.image)
         else:
             fields["type"] = VDIType.system if record.type is VDIType.system else VDIType.user
@@ -134,7 +137,7 @@ class Recorder:
             "other_config": self._other_config(record),
             "platform": self._platform(record),
             "name_label": _shown(record.name_label),
-            "version": record.version + 1 if plan.restore else 0,
+            "version": min(record.version + 1, _LAST_VERSION) if plan.restore else 0,
             "generation_id": "" if record.is_a_template else new_uuid(),
         }
         fields["uuid"] = self._uuid(VM, described) if before is None else before.uuid

@@ -198,7 +198,8 @@ def image(data: bytes, longest: int, random: Random, change: Change) -> bytes:
     for _ in range(random.choice((1, 1, 2, 4))):
         width = random.choice((1, 2, 4, 8))
         # Most of what decides is near the start of the file, or of a cluster.
-        base = random.choice((0, 0, 0, random.randrange(len(data)) & ~0x1FF, max(0, len(data) - 512)))
+        somewhere = random.randrange(len(data))
+        base = random.choice((0, 0, somewhere & ~0xF, somewhere & ~0x1FF, max(0, len(data) - 512)))
         at = min(base + random.randrange(128) // width * width, len(data) - width)
         number = (_number(random, len(data)) % (1 << 8 * width)).to_bytes(width)
         whole[at : at + width] = number if random.random() < 0.7 else number[::-1]

@@ -24,10 +24,12 @@ MODULES: Final = (
     "app.storage.image_reader",
     "app.storage.errors",
     "app.storage.inspection",
+    "app.storage.vhdx",
 )
 """Imported by whoever runs a target: instrumented by the fuzzer, as they are by the suite."""
 _LARGEST_DISK: Final = 1 << 22
 _PIECE: Final = 1 << 20
+_CONTAINER: Final = (1 << 20) + (1 << 17)
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,44 @@ def image(modules: Modules, data: bytes) -> None:
                 _read_all(modules["app.storage.image_reader"].ImageReader(chain))
 
 
+def container(modules: Modules, data: bytes) -> None:
+    """A VHDX, from its few parts that decide: it keeps them in places that are far from each other.
+
+    A bit of the last byte says of each part whether its sum stays as it is.
+    """
+    with tempfile.NamedTemporaryFile(suffix=".vhdx") as file:
+        file.truncate(_CONTAINER)
+        file.write(b"vhdxfile")
+        for place, size, part in vhdx_parts(data):
+            whole = bytearray(part.ljust(size, b"\0"))
+            if size and not data[-1] >> (place >> 16) & 1:
+                whole[4:8] = bytes(4)
+                whole[4:8] = modules["app.storage.vhdx"]._crc32c(bytes(whole)).to_bytes(4, "little")
+            file.seek(place)
+            file.write(whole)
+        file.flush()
+        with contextlib.suppress(modules["app.storage.errors"].StorageError):
+            modules["app.storage.inspection"].inspect(Path(file.name))
+
+
+def vhdx_parts(data: bytes) -> list[tuple[int, int, bytes]]:
+    """Where each part of a container goes, how long it is where it has a sum, and what is in it."""
+    found, position = [], 0
+    for place, size, length in (
+        (64, 4, 80),
+        (128, 4, 80),
+        (192, 64, 144),
+        (256, 64, 144),
+        (1024, 0, 160),
+        (1088, 0, 48),
+    ):
+        part = data[position : position + length]
+        if any(part):
+            found.append((place << 10, size << 10, part))
+        position += length
+    return found
+
+
 def _read_all(reader: Any) -> None:
     with contextlib.closing(reader):
         if reader.size <= _LARGEST_DISK:
@@ -119,4 +159,5 @@ TARGETS: Final[Mapping[str, Target]] = {
     "description": Target(description, mutators.markup, 20_000, 4_000),
     "appliance": Target(appliance, mutators.markup, 4_000, 4_000),
     "image": Target(image, mutators.image, 66_000, 5_000),
+    "container": Target(container, mutators.image, 657, 657),
 }

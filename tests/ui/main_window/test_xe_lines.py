@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,7 @@ from ui.navigation import window_commands
 from ui.navigation.tool_bar import ToolBar
 from ui.schedules.list_dialog import SchedulesDialog
 from ui.snapshots.take_dialog import TakeDialog
+from ui.snapshots.xe_lines import lock_lines
 from ui.widgets.buttons import ActionButton
 
 NAME = 'web\'s "$HOME" 1/2'
@@ -194,6 +196,12 @@ def test_the_menu_of_a_line_copies_it(world: World, qtbot: QtBot) -> None:
     assert menu is not None and xe_menu("", parent) is None
     menu.actions()[0].trigger()
     assert copied() == "xe vm-list"
+
+
+def test_a_lock_ends_in_universal_time(world: World) -> None:
+    end = datetime(2026, 12, 31, 23, 59, 59, tzinfo=timezone(timedelta(hours=2)))
+    line = lock_lines(world.workspace.cache, ["vm"], "why", "", end)
+    assert line.endswith(" reason=why until=20261231T21:59:59Z")
 
 
 @pytest.fixture

@@ -1,7 +1,8 @@
 """The guest's screen as a PNG.
 
 QEMU writes a plain PPM, which keeps it busy for a third of the time its own PNG would (and old versions have no PNG);
-the compression happens here, in a thread.
+the compression happens here, in one thread of its own: when a schedule takes a hundred snapshots, their pictures must
+not fill the threads that make their overlays.
 """
 
 from __future__ import annotations
@@ -10,12 +11,17 @@ import asyncio
 import re
 import struct
 import zlib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from app.hypervisor.driver import DriverError
 from app.hypervisor.guest import Guest
 
 _HEADER = re.compile(rb"P6\s+(\d+)\s+(\d+)\s+255\s")
 _LEVEL = 3
+
+
+_painter = ThreadPoolExecutor(1, "picture")
 
 
 async def screenshot(guest: Guest) -> bytes:
@@ -25,8 +31,7 @@ async def screenshot(guest: Guest) -> bytes:
     """
     try:
         async with guest.screen_lock:
-            ppm = await _dump(guest)
-        return await asyncio.to_thread(ppm_to_png, ppm)
+            return await _dump(guest)
     except (OSError, ValueError) as error:
         raise DriverError(f"QEMU's picture of the screen could not be read: {error}", cause="qmp") from error
 
@@ -35,7 +40,20 @@ async def _dump(guest: Guest) -> bytes:
     path = guest.run.screen
     try:
         await guest.execute("screendump", {"filename": str(path)})
-        return path.read_bytes()
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+    painting = asyncio.get_running_loop().run_in_executor(_painter, _painted, path)
+    try:
+        return await asyncio.shield(painting)
+    finally:
+        # Also when nobody wants it any more: the next picture uses the same file.
+        await asyncio.wait([painting])
+
+
+def _painted(path: Path) -> bytes:
+    try:
+        return ppm_to_png(path.read_bytes())
     finally:
         path.unlink(missing_ok=True)
 

@@ -30,8 +30,8 @@ from app.ops.translate import failures
 from app.storage.files import open_regular, read_at
 from app.storage.image_reader import ImageReader
 from app.xva import blocks, ova
-from app.xva.compression import Compression, compressed
-from app.xva.writer import DiskMember, archive, written_size
+from app.xva.compression import ZSTD_BLOCKS_AT_ONCE, Compression, compressed
+from app.xva.writer import BLOCKS_AT_ONCE, DiskMember, archive, written_size
 
 CONTENT_TYPE: Final = "application/octet-stream"
 FILE_NAME: Final = "export.xva"
@@ -208,7 +208,8 @@ async def _stream(work: _Work, outlet: Outlet) -> None:
         def report(done: int) -> None:
             loop.call_soon_threadsafe(task.progress, 0.99 * done / total)
 
-        chunks = counted(archive(work.exported.ova, members, after=work.after), report)
+        at_once = ZSTD_BLOCKS_AT_ONCE if work.compression == "zstd" else BLOCKS_AT_ONCE
+        chunks = counted(archive(work.exported.ova, members, after=work.after, at_once=at_once), report)
         await outlet.pour(compressed(chunks, work.compression))
     _note(work.context, task, {f"{SUMMARY}{member.id}": member.summary.text() for member in members})
 

@@ -14,7 +14,7 @@ class Buffers:
     """Buffers of one size. A buffer goes round again when nobody refers to it any more, nor to a view of it."""
 
     def __init__(self, size: int) -> None:
-        self._size = size
+        self.size = size
         self._known: list[bytearray] = []
 
     def take(self) -> bytearray:
@@ -22,7 +22,7 @@ class Buffers:
         for buffer in self._known:
             if sys.getrefcount(buffer) <= _OURS:
                 return buffer
-        made = bytearray(self._size)
+        made = bytearray(self.size)
         if len(self._known) < _KEPT:
             self._known.append(made)
         return made

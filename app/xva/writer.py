@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final, Protocol
 
 import xxhash
@@ -18,7 +19,6 @@ BLOCKS_AT_ONCE: Final = 4
 """How many blocks go into one chunk: enough that handing it on costs little."""
 _HASH_SIZE: Final = 16
 _HASH_ROOM: Final = 2 * tar.BLOCK
-_FULL: Final = [blocks.SIZE] * BLOCKS_AT_ONCE
 
 
 class DiskContent(Protocol):
@@ -61,19 +61,26 @@ class DiskMember:
 
 
 def archive(
-    ova: bytes, disks: Sequence[DiskMember], *, mtime: int | None = None, after: MemberName | None = None
+    ova: bytes,
+    disks: Sequence[DiskMember],
+    *,
+    mtime: int | None = None,
+    after: MemberName | None = None,
+    at_once: int = BLOCKS_AT_ONCE,
 ) -> Iterator[bytearray]:
     """The archive in chunks of some MiB.
 
     :param mtime: of the description, in seconds; now, if not given.
     :param after: only what follows this block and its hash: the rest of an archive that was broken off there. The
         summaries are of what is written now.
+    :param at_once: how many blocks go into one chunk.
     """
     if after is None:
         yield _member(OVA, ova, int(time.time()) if mtime is None else mtime)
-    buffers = Buffers(sum(_room(held) for held in _FULL))
+    buffers = Buffers(at_once * _room(blocks.SIZE))
     for disk, numbers in _remaining(disks, after):
-        yield from _disk(disk, numbers, buffers)
+        for batch in _batches(numbers, at_once):
+            yield _blocks(disk, batch, buffers)
     yield bytearray(tar.END)
 
 
@@ -108,22 +115,17 @@ def _member(name: str, content: bytes, mtime: int) -> bytearray:
     return bytearray(tar.pack(name, len(content), mtime) + content + bytes(tar.padding(len(content))))
 
 
-def _disk(disk: DiskMember, numbers: Iterator[int], buffers: Buffers) -> Iterator[bytearray]:
-    batch: list[int] = []
-    for number in numbers:
-        batch.append(number)
-        if len(batch) == BLOCKS_AT_ONCE:
-            yield _blocks(disk, batch, buffers)
-            batch = []
-    if batch:
-        yield _blocks(disk, batch, buffers)
+def _batches(numbers: Iterator[int], at_once: int) -> Iterator[list[int]]:
+    while batch := list(islice(numbers, at_once)):
+        yield batch
 
 
 def _blocks(disk: DiskMember, numbers: Sequence[int], buffers: Buffers) -> bytearray:
     """The members of some blocks, read straight into the place where they go."""
     lengths = [blocks.length(number, disk.size) for number in numbers]
+    needed = sum(_room(held) for held in lengths)
     # All blocks have the same places in it, so what is between them stays zero.
-    chunk = buffers.take() if lengths == _FULL else bytearray(sum(_room(held) for held in lengths))
+    chunk = buffers.take() if needed == buffers.size else bytearray(needed)
     view = memoryview(chunk)
     position = 0
     for number, held in zip(numbers, lengths, strict=True):

@@ -13,7 +13,7 @@ import zstandard
 
 from app.api import NULL, VDI, VM, Failure, Ref, VMCalls, VMOperation
 from app.client.exchange import ExportOptions, Progress, export_vm, plan_export
-from app.xva import writer
+from app.ops import vm_export
 from tests.engine.vm.guests import disks_of, snapshot
 from tests.engine.xva.archives import MIB, fill, members, objects, recorded
 from tests.support.engine import Bench
@@ -108,7 +108,7 @@ async def test_the_whole_stream_is_compressed(bench: Bench, tmp_path: Path, comp
 async def test_an_export_is_not_disturbed_by_two_more_snapshots(
     bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writer, "BLOCKS_AT_ONCE", 1)  # so that it cannot be through before the snapshots
+    monkeypatch.setattr(vm_export, "BLOCKS_AT_ONCE", 1)  # so that it cannot be through before the snapshots
     vm = await two_disks(bench)
     snap = await snapshot(bench, vm)
     before = members(await exported(bench, snap, tmp_path))

@@ -15,7 +15,7 @@ from app.api import VM, ConnectionLost, Failure, Ref
 from app.api.streams import Chunk, Download
 from app.client.exchange import MANIFEST_SUFFIX, ExportOptions, ImportOptions, export_vm, import_xva, inspect_xva
 from app.client.manifests import ManifestError
-from app.xva import writer
+from app.ops import vm_export
 from tests.engine.vm.guests import contents, images_of, snapshot
 from tests.engine.xva.archives import MIB, fill, members
 from tests.engine.xva.test_export import two_disks
@@ -60,7 +60,7 @@ def breaking_after(count: int) -> Change:
 
 async def broken_off(bench: Bench, vm: Ref[VM], path: Path, after: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """An export whose connection is lost after so many bytes."""
-    monkeypatch.setattr(writer, "BLOCKS_AT_ONCE", 1)
+    monkeypatch.setattr(vm_export, "BLOCKS_AT_ONCE", 1)
     with monkeypatch.context() as patched:
         through(bench, breaking_after(after), patched)
         with pytest.raises(ConnectionLost):
@@ -114,7 +114,7 @@ async def test_blocks_that_are_lost_on_the_way_are_noticed(
     """Each hash in the file is right, yet a block with its hash is not there: only the engine's own count tells."""
     vm = await two_disks(bench)
     fill(bench.image(vm, "1"), {MIB: os.urandom(MIB)})
-    monkeypatch.setattr(writer, "BLOCKS_AT_ONCE", 1)
+    monkeypatch.setattr(vm_export, "BLOCKS_AT_ONCE", 1)
     through(bench, lambda chunk: b"" if b"/00000001" in chunk[:512] else chunk, monkeypatch)
     with pytest.raises(Failure, match="IMPORT_ERROR_SOME_CHECKSUMS_FAILED"):
         await export_vm(bench.session, vm, tmp_path / "a.xva")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -38,3 +40,19 @@ def _fresh_counts() -> Iterator[None]:
     crash_points.reset()
     yield
     crash_points.reset()
+
+
+@asynccontextmanager
+async def held_open(image: Path) -> AsyncIterator[None]:
+    """Meanwhile a QEMU has the image open for writing."""
+    holder = await asyncio.create_subprocess_exec(
+        *("stdbuf", "-oL", "qemu-io", "-f", "qcow2", "-c", "read 0 64k", "-c", "sleep 600000", str(image)),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert holder.stdout is not None
+    await holder.stdout.readline()
+    try:
+        yield
+    finally:
+        holder.kill()
+        await holder.communicate()

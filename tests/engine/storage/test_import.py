@@ -12,7 +12,7 @@ import pytest
 from app.storage.errors import StorageError
 from app.storage.file_repository import FileRepository
 from app.storage.inspection import ImageFormat, inspect
-from tests.engine.storage.conftest import Tool
+from tests.engine.storage.conftest import Tool, held_open
 
 MIB = 1 << 20
 SIZE = 24 * MIB
@@ -133,18 +133,9 @@ async def test_a_source_that_was_cut_short_is_refused(
 
 async def test_a_disk_of_a_running_vm_is_refused(repository: FileRepository, original: Path, tool: Tool) -> None:
     source = _make(tool, original, "qcow2", "")
-    holder = await asyncio.create_subprocess_exec(
-        *("stdbuf", "-oL", "qemu-io", "-f", "qcow2", "-c", "read 0 64k", "-c", "sleep 600000", str(source)),
-        stdout=asyncio.subprocess.PIPE,
-    )
-    assert holder.stdout is not None
-    await holder.stdout.readline()
-    try:
+    async with held_open(source):
         with pytest.raises(StorageError, match="in use by another process") as caught:
             await repository.import_image(source, "qcow2", repository.new_id())
-    finally:
-        holder.kill()
-        await holder.communicate()
     assert caught.value.cause == "in_use"
     _assert_only(repository)
 

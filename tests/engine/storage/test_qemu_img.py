@@ -17,7 +17,7 @@ import pytest
 
 from app.storage import qemu_img
 from app.storage.errors import StorageError
-from tests.engine.storage.conftest import Tool
+from tests.engine.storage.conftest import Tool, held_open
 
 MIB = 1 << 20
 
@@ -58,6 +58,20 @@ async def test_a_set_event_cancels_and_leaves_nothing(tmp_path: Path, slow_sourc
     assert caught.value.cause == "cancelled"
     assert list(tmp_path.iterdir()) == [slow_source]
     assert _processes(tmp_path) == []
+
+
+async def test_a_chain_of_ours_is_read_whatever_lock_a_guest_has(tmp_path: Path, tool: Tool) -> None:
+    base, leaf, copy = (tmp_path / f"{name}.qcow2" for name in ("base", "leaf", "copy"))
+    tool("qemu-img", "create", "-q", "-f", "qcow2", base, "4M")
+    tool("qemu-io", "-f", "qcow2", "-c", "write -P 7 0 1M", base)
+    tool("qemu-img", "create", "-q", "-f", "qcow2", "-b", base, "-F", "qcow2", leaf)
+    async with held_open(base):
+        assert await qemu_img.measure(leaf, "qcow2", follow_parent=True) > MIB
+        await qemu_img.convert(leaf, "qcow2", copy, follow_parent=True)
+        with pytest.raises(StorageError) as caught:
+            await qemu_img.measure(base, "qcow2")
+    assert caught.value.cause == "in_use", "what is not ours has to be free"
+    tool("qemu-io", "-f", "qcow2", "-c", "read -P 7 0 1M", copy)
 
 
 async def test_nothing_starts_when_cancelled_before(tmp_path: Path, slow_source: Path) -> None:

@@ -76,7 +76,7 @@ class MergeDriver(Protocol):
         ...
 
     async def finish_merge(self, uuid: str, job: str) -> None:
-        """Tell a "ready" job to take the last step, wait for it, and forget the job.
+        """Tell a "ready" job to take the last step, wait for it, and forget the job. No image stays locked for it.
 
         :raise DriverError: "qmp" with QEMU's words; the chain is as it was then.
         """

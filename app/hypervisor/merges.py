@@ -17,6 +17,9 @@ from typing import Any, Final
 from app.hypervisor.driver import DriverError
 from app.hypervisor.guest import Guest
 from app.hypervisor.merge_driver import JobFacts, JobState, MergeOrder
+from app.log import get
+
+log = get(__name__)
 
 _POLL_SECONDS: Final = 0.25
 """How often progress is asked for; changes of a job's state are told by events."""
@@ -87,8 +90,24 @@ async def finish(guest: Guest, job: str) -> None:
     await guest.execute("job-finalize", {"id": job})
     ended = await wait(guest, job, _ignore, while_=("running", "ready"))
     await guest.execute("job-dismiss", {"id": job})
+    await close_for_writing(guest)
     if ended.state != "done":
         raise DriverError(f"QEMU could not merge the images: {ended.error}", cause="qmp", detail=ended.error)
+
+
+async def close_for_writing(guest: Guest) -> None:
+    """Have QEMU open for reading only whatever no device writes to.
+
+    QEMU 10.0 was seen to leave the base of a merge as it was for the merge: open for writing, and locked for that. Any
+    other guest that builds on it could not start.
+    """
+    active = {image.node for image in guest.images.values()}
+    for node in await guest.execute("query-named-block-nodes", {"flat": True}):
+        name = node["node-name"]
+        if node["drv"] == "qcow2" and not node["ro"] and name not in active:
+            command = {"command-line": f'qemu-io {name} "reopen -r"'}
+            said = await guest.execute("human-monitor-command", command)
+            log.info("an image is closed for writing", node=name, said=said.strip())
 
 
 async def cancel(guest: Guest, job: str) -> None:
@@ -101,6 +120,7 @@ async def cancel(guest: Guest, job: str) -> None:
         now = await wait(guest, job, _ignore, while_=("running", "ready"))
     if now.state != "absent":
         await guest.execute("job-dismiss", {"id": job})
+    await close_for_writing(guest)
 
 
 async def chain(guest: Guest, device: str) -> list[Node]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from app.hypervisor import merges
 from app.hypervisor.driver import DiskSwitch, DriverError, GuestSpec
 from app.hypervisor.merge_driver import MergeOrder
 from app.hypervisor.qemu import QemuDriver
@@ -77,6 +78,27 @@ async def test_a_merge_waits_to_be_told(driver: QemuDriver, folder: GuestFolder,
         assert counter_on(path) == frozen[chain[child] if path == stays else path]
     await driver.kill(spec.uuid)
     assert counter_on(left[-1]) >= max(frozen.values())
+
+
+@pytest.mark.parametrize("end", ["finished", "cancelled"])
+async def test_no_image_stays_open_for_writing(driver: QemuDriver, folder: GuestFolder, end: str) -> None:
+    spec, chain = await layered(driver, folder)
+    guest = driver._guest(spec.uuid)
+    nodes = {path: node for node, path in await merges.chain(guest, DEVICE)}
+    await driver.start_merge(spec.uuid, order(chain, 3, stream=True))
+    await ready(driver, spec)
+    # As QEMU 10.0 does by itself now and then.
+    await guest.execute("human-monitor-command", {"command-line": f'qemu-io {nodes[chain[0]]} "reopen -w"'})
+    assert await _written(driver, spec) == {chain[0], chain[3]}
+    await (driver.finish_merge if end == "finished" else driver.cancel_merge)(spec.uuid, "merge-1")
+    assert await _written(driver, spec) == {chain[3]}
+    await ticks(driver, spec.uuid)
+
+
+async def _written(driver: QemuDriver, spec: GuestSpec) -> set[Path]:
+    """The images that the guest's QEMU has open for writing."""
+    nodes = await driver._guest(spec.uuid).execute("query-named-block-nodes", {"flat": True})
+    return {Path(node["file"]) for node in nodes if node["drv"] == "file" and not node["ro"]}
 
 
 def _open_by(driver: QemuDriver, spec: GuestSpec, path: Path) -> bool:

@@ -55,7 +55,8 @@ def pytest_sessionstart() -> None:
 
 
 def pytest_runtest_logfinish() -> None:
-    """Between two tests garbage is searched for, in the thread that runs them."""
+    """Between two tests garbage is searched for, in the thread that runs them; also after one that let Python do so."""
+    _collector.start()
     _collector.step()
 
 

@@ -140,11 +140,7 @@ def steps_of(wish: ExportWish, needed: int) -> list[Consequence]:
         said.append(("memory", "Its memory goes along: it goes on where it stood."))
     elif subject.has_memory and not options.metadata:
         said.append(("memory", "Its memory stays here: it starts afresh where it is imported."))
-    if options.compression != "none":
-        packed = PACKED[options.compression].removeprefix("With ")
-        said.append(("bolt", f"Compressed with {packed}: at most {size(needed)}, usually much less."))
-    elif needed:
-        said.append(("disk", f"About {size(needed)} are written, uncompressed."))
+    said += packing_said(options.compression, needed)
     if options.verify:
         said.append(("check", "Then the file is read again and every block compared with what was exported."))
     if options.manifest:
@@ -162,3 +158,11 @@ def _meanwhile(subject: Subject) -> Consequence:
     if subject.kind == "snapshot":
         return "alert-good", "The snapshot stays as it is, and its VM can be used meanwhile."
     return "alert-good", "The template stays as it is, and VMs can be made from it meanwhile."
+
+
+def packing_said(compression: Compression, needed: int) -> list[Consequence]:
+    """What is written, about `needed` bytes of it before it is compressed; nothing of settings alone."""
+    if compression != "none":
+        packed = PACKED[compression].removeprefix("With ")
+        return [("bolt", f"Compressed with {packed}: at most {size(needed)}, usually much less.")]
+    return [("disk", f"About {size(needed)} are written, uncompressed.")] if needed else []

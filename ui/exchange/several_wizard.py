@@ -17,7 +17,7 @@ from ui.base.wizard import Wizard
 from ui.base.workspace import Workspace
 from ui.base.xe_lines import together
 from ui.exchange.export_pages import FinishPage, PackingPage
-from ui.exchange.export_wizard import PACKED
+from ui.exchange.export_wizard import PACKED, packing_said
 from ui.exchange.several import Item, called, items_of
 from ui.exchange.several_pages import FilesPage, SeveralContentsPage
 from ui.exchange.xe_lines import export_line, snapshot_and_export_lines
@@ -175,11 +175,7 @@ def steps_of(wish: SeveralWish, folder: Path) -> list[Consequence]:
         said.append(("snapshot", "The settings of their snapshots go along."))
     if options.preserve_power_state:
         said.append(("memory", "Memory goes along where there is some: it goes on where it stood."))
-    if options.compression != "none":
-        packed = PACKED[options.compression].removeprefix("With ")
-        said.append(("bolt", f"Compressed with {packed}: at most {size(needed)}, usually much less."))
-    elif needed:
-        said.append(("disk", f"About {size(needed)} are written, uncompressed."))
+    said += packing_said(options.compression, needed)
     if options.verify:
         said.append(("check", "Then each file is read again and every block compared with what was exported."))
     if options.manifest:

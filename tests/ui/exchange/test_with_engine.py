@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QEvent, QMimeData, QPointF, Qt, QUrl
+from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent
 from PySide6.QtWidgets import QApplication
 
@@ -21,7 +21,7 @@ from tests.engine.xva.test_appliances import OVF, packed_as, vmdk
 from tests.support.engine import Bench, open_bench
 from tests.support.guest_disk import read_counter
 from tests.support.qcow2_view import BLOCK, view
-from tests.ui.machines.windows import opened, until
+from tests.ui.machines.windows import close_window, opened, until
 from ui.base import theme
 from ui.base.dialogs import ErrorDialog
 from ui.base.history import Entry
@@ -103,11 +103,7 @@ async def open_desk(qapp: QApplication, data_dir: Path, driver: Driver | None) -
         try:
             yield Desk(bench, window, folder)
         finally:
-            window.hide()
-            await window.workspace.commands.stop()
-            await window.workspace.close()
-            window.deleteLater()
-            QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+            await close_window(window)
 
 
 @pytest.mark.skipif(shutil.which(QEMU) is None, reason=f"{QEMU} is not installed")

@@ -6,7 +6,10 @@ import asyncio
 from collections.abc import Callable
 from typing import TypeVar
 
+from PySide6.QtCore import QEvent
 from PySide6.QtWidgets import QApplication, QDialog
+
+from ui.main_window import MainWindow
 
 D = TypeVar("D", bound=QDialog)
 T = TypeVar("T")
@@ -28,3 +31,12 @@ def open_dialogs(kind: type[D]) -> list[D]:
 async def opened(kind: type[D]) -> D:
     """The dialog of that kind, once it is shown."""
     return (await until(lambda: open_dialogs(kind)))[0]
+
+
+async def close_window(window: MainWindow) -> None:
+    """Put an end to a whole window and all that it does."""
+    window.hide()
+    await window.workspace.commands.stop()
+    await window.workspace.close()
+    window.deleteLater()
+    QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)

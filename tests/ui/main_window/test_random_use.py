@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PySide6.QtCore import QEvent, QPoint, Qt
+from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QAction, QDesktopServices
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import (
@@ -35,6 +35,7 @@ from app.api import SR, VDI, VM, Pool
 from app.api.types import class_of
 from app.hypervisor.simulated import SimulatedDriver
 from tests.support.engine import Bench, open_bench
+from tests.ui.machines.windows import close_window
 from ui.base import theme
 from ui.base.dialogs import ErrorDialog
 from ui.base.settings import Settings
@@ -207,8 +208,4 @@ async def test_nothing_breaks(qapp: QApplication, data_dir: Path, seed: int, mon
             print("\n".join(hand.done[-40:]))
             raise
         finally:
-            window.hide()
-            await window.workspace.commands.stop()
-            await window.workspace.close()
-            window.deleteLater()
-            QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+            await close_window(window)
